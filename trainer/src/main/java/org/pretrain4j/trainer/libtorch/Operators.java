@@ -1,0 +1,190 @@
+package org.pretrain4j.trainer.libtorch;
+
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.types.Shape;
+import java.util.List;
+
+/**
+ * The operators that the model is made of, differentiable where a {@link GradientMode} records.
+ * Results belong to the first tensor's manager.
+ */
+public final class Operators {
+  private static final int REDUCE_SUM = 2;
+
+  private static final Operator EMBEDDING = Operator.of("aten::embedding", "");
+  private static final Operator LINEAR = Operator.of("aten::linear", "");
+  private static final Operator ATTENTION = Operator.of("aten::scaled_dot_product_attention", "");
+  private static final Operator CROSS_ENTROPY = Operator.of("aten::cross_entropy_loss", "");
+  private static final Operator SILU = Operator.of("aten::silu", "");
+  private static final Operator MUL = Operator.of("aten::mul", "Tensor");
+  private static final Operator TO = Operator.of("aten::to", "dtype");
+  private static final Operator RSQRT = Operator.of("aten::rsqrt", "");
+  private static final Operator TRANSPOSE = Operator.of("aten::transpose", "int");
+  private static final Operator CONTIGUOUS = Operator.of("aten::contiguous", "");
+  private static final Operator SLICE = Operator.of("aten::slice", "Tensor");
+  private static final Operator REPEAT = Operator.of("aten::repeat_interleave", "self_int");
+  private static final Operator SOFTMAX = Operator.of("aten::softmax", "int");
+  private static final Operator MATMUL = Operator.of("aten::matmul", "");
+  private static final Operator NEG = Operator.of("aten::neg", "");
+
+  private Operators() {}
+
+  /**
+   * Rows of a table.
+   *
+   * @param table {@code [vocabulary, hidden]}
+   * @param indices {@code [batch, sequence]}, int64
+   * @return {@code [batch, sequence, hidden]}
+   */
+  public static Tensor embedding(Tensor table, Tensor indices) {
+    return EMBEDDING.on(table).tensor(indices).integer(-1).flag(false).flag(false).result();
+  }
+
+  /**
+   * {@code x weightᵀ}, without a bias.
+   *
+   * @param x {@code [..., in]}
+   * @param weight {@code [out, in]}
+   * @return {@code [..., out]}
+   */
+  public static Tensor linear(Tensor x, Tensor weight) {
+    return LINEAR.on(x).tensor(weight).none().result();
+  }
+
+  /** Matrix product, broadcast over leading axes. */
+  public static Tensor matmul(Tensor a, Tensor b) {
+    return MATMUL.on(a).tensor(b).result();
+  }
+
+  /**
+   * {@code softmax(q kᵀ scale + mask) v}, by the fastest kernel that libtorch has for the device.
+   *
+   * @param query {@code [batch, heads, sequence, headDim]}
+   * @param key the same shape; grouped heads must be repeated first
+   * @param value the same shape
+   * @param mask booleans {@code [sequence, sequence]} or {@code [batch, 1, sequence, sequence]},
+   *     true where a query may look; or null
+   * @param causal whether to look back only; not together with a mask
+   * @param scale factor on the scores
+   */
+  public static Tensor attention(
+      Tensor query, Tensor key, Tensor value, Tensor mask, boolean causal, double scale) {
+    return ATTENTION
+        .on(query)
+        .tensor(key)
+        .tensor(value)
+        .optionalTensor(mask)
+        .real(0)
+        .flag(causal)
+        .optionalReal(scale)
+        .flag(false)
+        .result();
+  }
+
+  /**
+   * Sum of the cross entropies of all rows whose target is not {@code ignoreIndex}.
+   *
+   * @param logits {@code [tokens, vocabulary]}
+   * @param targets {@code [tokens]}, int64
+   * @return a scalar of the logits' type
+   */
+  public static Tensor crossEntropySum(Tensor logits, Tensor targets, long ignoreIndex) {
+    return CROSS_ENTROPY
+        .on(logits)
+        .tensor(targets)
+        .none()
+        .integer(REDUCE_SUM)
+        .integer(ignoreIndex)
+        .real(0)
+        .result();
+  }
+
+  /** {@code x sigmoid(x)}. */
+  public static Tensor silu(Tensor x) {
+    return SILU.on(x).result();
+  }
+
+  /** Softmax over one axis. */
+  public static Tensor softmax(Tensor x, int axis) {
+    return SOFTMAX.on(x).integer(axis).none().result();
+  }
+
+  /** Product, element by element, broadcast. */
+  public static Tensor mul(Tensor a, Tensor b) {
+    return MUL.on(a).tensor(b).result();
+  }
+
+  /** {@code -x}. */
+  public static Tensor negate(Tensor x) {
+    return NEG.on(x).result();
+  }
+
+  /** Sum, element by element, of two tensors of one type. */
+  public static Tensor add(Tensor a, Tensor b) {
+    return Tensor.adopt(a.add(b));
+  }
+
+  /** Sum with a number; for float32. */
+  public static Tensor add(Tensor a, double number) {
+    return Tensor.adopt(a.add(number));
+  }
+
+  /** Mean over the last axis, which stays with size 1; for float32. */
+  public static Tensor meanOfLastAxis(Tensor x) {
+    return Tensor.adopt(x.mean(new int[] {x.sizes().length - 1}, true));
+  }
+
+  /** {@code 1 / sqrt(x)}. */
+  public static Tensor rsqrt(Tensor x) {
+    return RSQRT.on(x).result();
+  }
+
+  /** Another element type; the tensor itself where it has that type already. */
+  public static Tensor to(Tensor x, ScalarType type) {
+    return x.type() == type
+        ? x
+        : TO.on(x).integer(type.code()).flag(false).flag(false).none().result();
+  }
+
+  /** The same elements in another shape. */
+  public static Tensor reshape(Tensor x, long... sizes) {
+    return Tensor.adopt(x.reshape(new Shape(sizes)));
+  }
+
+  /** Two axes changed places; a view. */
+  public static Tensor transpose(Tensor x, int first, int second) {
+    return TRANSPOSE.on(x).integer(first).integer(second).result();
+  }
+
+  /** A row-major copy, or the tensor itself where it is row-major. */
+  public static Tensor contiguous(Tensor x) {
+    return CONTIGUOUS.on(x).integer(0).result();
+  }
+
+  /** Elements {@code [start, end)} of one axis; a view. */
+  public static Tensor slice(Tensor x, int axis, long start, long end) {
+    return SLICE
+        .on(x)
+        .integer(axis)
+        .optionalInteger(start)
+        .optionalInteger(end)
+        .integer(1)
+        .result();
+  }
+
+  /** Every element of an axis {@code times} times in a row. */
+  public static Tensor repeatInterleave(Tensor x, long times, int axis) {
+    return times == 1 ? x : REPEAT.on(x).integer(times).optionalInteger(axis).none().result();
+  }
+
+  /** Tensors side by side along one axis. */
+  public static Tensor concat(List<Tensor> parts, int axis) {
+    if (parts.size() == 1) {
+      return parts.getFirst();
+    }
+    NDList list = new NDList();
+    list.addAll(parts);
+    return Tensor.adopt(NDArrays.concat(list, axis));
+  }
+}

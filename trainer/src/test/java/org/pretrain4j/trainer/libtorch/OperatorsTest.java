@@ -1,0 +1,109 @@
+package org.pretrain4j.trainer.libtorch;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.djl.ndarray.NDManager;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+final class OperatorsTest {
+  private NDManager manager;
+  private long liveBefore;
+
+  @BeforeEach
+  void open() {
+    liveBefore = Tensor.live();
+    manager = NDManager.newBaseManager("PyTorch");
+  }
+
+  @AfterEach
+  void nothingIsLeftAlive() {
+    manager.close();
+    assertEquals(liveBefore, Tensor.live());
+  }
+
+  private static float[] floats(Tensor tensor) {
+    Tensor plain = Operators.contiguous(Operators.to(tensor, ScalarType.FLOAT32));
+    return plain.segment().toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  @Test
+  void linearMultipliesWithTheTransposedWeight() {
+    Tensor x = Tensor.of(manager, new float[] {1, 2, 3, 4}, 2, 2);
+    Tensor weight = Tensor.of(manager, new float[] {1, 0, 0, 1, 1, 1}, 3, 2);
+    assertArrayEquals(new float[] {1, 2, 3, 3, 4, 7}, floats(Operators.linear(x, weight)));
+  }
+
+  @Test
+  void bfloat16RoundsToNearestEven() {
+    Tensor x = Tensor.of(manager, new float[] {1.0f, 1.00390625f, 1.01171875f, -3.1415927f}, 4);
+    Tensor rounded = Operators.to(x, ScalarType.BFLOAT16);
+    assertEquals(ScalarType.BFLOAT16, rounded.type());
+    assertArrayEquals(new float[] {1.0f, 1.0f, 1.015625f, -3.140625f}, floats(rounded));
+  }
+
+  @Test
+  void gradientsArriveAtLeavesThatAreViewsOfOneBuffer() {
+    Tensor flat = Tensor.of(manager, new float[] {9, 2, 3, 4, 5, 9}, 6);
+    Tensor leaf = flat.view(manager, 1, 2, 2).requireGradient();
+    Tensor y = GradientMode.record(() -> Operators.mul(leaf, leaf));
+    y.backward(Tensor.of(manager, new float[] {1, 1, 1, 10}, 2, 2));
+    assertArrayEquals(new float[] {4, 6, 8, 100}, floats(leaf.gradient()));
+    flat.segment().setAtIndex(ValueLayout.JAVA_FLOAT, 1, 7f);
+    assertArrayEquals(new float[] {7, 3, 4, 5}, floats(leaf));
+  }
+
+  @Test
+  void bfloat16GradientsFlowThroughAttentionAndSilu() {
+    Tensor q =
+        Operators.to(Tensor.of(manager, new float[] {1, 0, 0, 1}, 1, 1, 2, 2), ScalarType.BFLOAT16)
+            .requireGradient();
+    Tensor y =
+        GradientMode.record(() -> Operators.silu(Operators.attention(q, q, q, null, true, 1.0)));
+    y.backward(Operators.to(Tensor.of(manager, new float[] {1, 1, 1, 1}, 1, 1, 2, 2), y.type()));
+    Tensor gradient = q.gradient();
+    assertEquals(ScalarType.BFLOAT16, gradient.type());
+    float sum = 0;
+    for (float value : floats(gradient)) {
+      sum += Math.abs(value);
+    }
+    assertTrue(sum > 0.1f, "gradient sum " + sum);
+  }
+
+  @Test
+  void crossEntropyIgnoresMaskedTargets() {
+    Tensor logits = Tensor.of(manager, new float[] {0, 0, 5, -5}, 2, 2);
+    Tensor targets = Tensor.of(manager, new long[] {1, -100}, 2);
+    assertEquals(Math.log(2), floats(Operators.crossEntropySum(logits, targets, -100))[0], 1e-6);
+  }
+
+  @Test
+  void slicesRepeatsAndConcatenatesLikeTheirNames() {
+    Tensor x = Tensor.of(manager, new float[] {1, 2, 3, 4, 5, 6}, 2, 3);
+    assertArrayEquals(new float[] {2, 3, 5, 6}, floats(Operators.slice(x, 1, 1, 3)));
+    assertArrayEquals(
+        new float[] {1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6},
+        floats(Operators.repeatInterleave(x, 2, 0)));
+    assertArrayEquals(new float[] {1, 4, 2, 5, 3, 6}, floats(Operators.transpose(x, 0, 1)));
+    assertArrayEquals(
+        new float[] {1, 2, 3, 1, 4, 5, 6, 4},
+        floats(Operators.concat(List.of(x, Operators.slice(x, 1, 0, 1)), 1)));
+  }
+
+  @Test
+  void aRefusedCallNamesOperatorShapesAndTypes() {
+    Tensor x = Tensor.of(manager, new float[] {1, 2, 3}, 3);
+    Tensor weight = Tensor.of(manager, new float[] {1, 2, 3, 4}, 2, 2);
+    LibtorchException failure =
+        assertThrows(LibtorchException.class, () -> Operators.linear(x, weight));
+    assertTrue(failure.getMessage().contains("aten::linear"), failure.getMessage());
+    assertTrue(failure.getMessage().contains("FLOAT32[3]"), failure.getMessage());
+    assertTrue(failure.getMessage().contains("FLOAT32[2, 2]"), failure.getMessage());
+  }
+}

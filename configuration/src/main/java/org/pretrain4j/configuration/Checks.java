@@ -67,6 +67,31 @@ public final class Checks {
     return this;
   }
 
+  /**
+   * Notes a violation of several keys unless {@code holds} or one of them has a violation already.
+   *
+   * @param keys the keys involved, the one to mend first; the empty key is the record itself
+   * @param problem what is wrong with the first key and how to mend it, to be read after the key
+   */
+  public Checks require(boolean holds, List<String> keys, String problem) {
+    if (!holds && keys.stream().noneMatch(this::violated)) {
+      violations.add(new Violation("", keys, problem));
+    }
+    return this;
+  }
+
+  /** Takes over what was found wrong with a component. */
+  public Checks addAll(String component, ConfigurationException found) {
+    for (Violation violation : found.violations()) {
+      violations.add(
+          new Violation(
+              violation.where(),
+              violation.keys().stream().map(key -> join(component, key)).toList(),
+              violation.problem()));
+    }
+    return this;
+  }
+
   /** A whole number of at least 1. */
   public Checks positive(String key, long value) {
     return require(value > 0, key, value, "a whole number of at least 1");
@@ -122,6 +147,13 @@ public final class Checks {
     if (!violations.isEmpty()) {
       throw new ConfigurationException(violations);
     }
+  }
+
+  /** The path of a key inside a component. */
+  static String join(String component, String key) {
+    return component.isEmpty() || key.isEmpty() || key.startsWith("[")
+        ? component + key
+        : component + "." + key;
   }
 
   private boolean violated(String key) {

@@ -1,0 +1,53 @@
+package org.pretrain4j.trainer.run;
+
+import java.util.List;
+import org.pretrain4j.configuration.Checks;
+import org.pretrain4j.configuration.Default;
+import org.pretrain4j.configuration.Key;
+
+/** The size of a step and what it computes in. */
+public record TrainingConfig(
+    @Key("Tokens of a row") int sequenceLength,
+    @Key("Tokens of a step over all ranks; a multiple of sequence_length") long globalBatchTokens,
+    @Key("Rows of one forward and backward pass on a rank") int microBatchSize,
+    @Key("Number format of forward and backward; master weights and moments are always fp32")
+        @Default("bf16")
+        Precision precision,
+    @Key("Whether a token sees only the tokens of its own document") @Default("true")
+        boolean intraDocumentMasking,
+    @Key("Steps in a row that may be skipped for a loss or gradient that is not finite")
+        @Default("5")
+        int maxSkippedSteps) {
+
+  /** Number formats of the computation. */
+  public enum Precision {
+    BF16,
+    FP32
+  }
+
+  public TrainingConfig {
+    Checks checks = new Checks();
+    checks.positive("sequence_length", sequenceLength);
+    checks.positive("global_batch_tokens", globalBatchTokens);
+    checks.positive("micro_batch_size", microBatchSize);
+    checks.notNegative("max_skipped_steps", maxSkippedSteps);
+    checks.together(
+        List.of("global_batch_tokens", "sequence_length"),
+        () -> globalBatchTokens % sequenceLength == 0,
+        globalBatchTokens,
+        "a multiple of sequence_length "
+            + sequenceLength
+            + ", such as "
+            + multipleNear(globalBatchTokens, sequenceLength));
+    checks.throwIfAny();
+  }
+
+  /** Rows of a step over all ranks. */
+  public long rowsPerStep() {
+    return globalBatchTokens / sequenceLength;
+  }
+
+  private static long multipleNear(long tokens, long length) {
+    return length <= 0 ? tokens : Math.max(1, tokens / length) * length;
+  }
+}

@@ -1,0 +1,63 @@
+package org.pretrain4j.launch;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import org.apache.logging.log4j.Level;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.LoggerContext;
+import org.apache.logging.log4j.core.appender.FileAppender;
+import org.apache.logging.log4j.core.config.Configuration;
+import org.apache.logging.log4j.core.impl.Log4jLogEvent;
+import org.apache.logging.log4j.core.layout.PatternLayout;
+import org.apache.logging.log4j.message.SimpleMessage;
+
+/**
+ * The log in a run's folder: what the console shows, with time, thread and stack traces. It is
+ * appended to, so that the log of a run that was resumed tells the whole story, and every line is
+ * flushed, so that it tells the end of it too.
+ */
+final class LogFile {
+  private static final String APPENDER = "file";
+
+  private LogFile() {}
+
+  /** Sends what the loggers of this process say to the file as well, until the process ends. */
+  static void attach(Path file) {
+    LoggerContext context = (LoggerContext) LogManager.getContext(false);
+    Configuration configuration = context.getConfiguration();
+    PatternLayout layout =
+        PatternLayout.newBuilder()
+            .withConfiguration(configuration)
+            .withPattern("%d{yyyy-MM-dd HH:mm:ss.SSS} %-5level [%t] %logger{1}: %msg%n%xEx")
+            .build();
+    FileAppender appender =
+        FileAppender.newBuilder()
+            .setName(APPENDER)
+            .withFileName(file.toString())
+            .setConfiguration(configuration)
+            .setLayout(layout)
+            .build();
+    appender.start();
+    configuration.addAppender(appender);
+    configuration.getRootLogger().addAppender(appender, null, null);
+    context.updateLoggers();
+  }
+
+  /** Writes a stack trace to the file and nowhere else; empty if no file is attached. */
+  static Optional<Path> writeTrace(Throwable error) {
+    LoggerContext context = (LoggerContext) LogManager.getContext(false);
+    FileAppender appender = context.getConfiguration().getAppender(APPENDER);
+    if (appender == null) {
+      return Optional.empty();
+    }
+    appender.append(
+        Log4jLogEvent.newBuilder()
+            .setLoggerName(LogFile.class.getName())
+            .setLevel(Level.ERROR)
+            .setThreadName(Thread.currentThread().getName())
+            .setMessage(new SimpleMessage("the command ended with an error"))
+            .setThrown(error)
+            .build());
+    return Optional.of(Path.of(appender.getFileName()));
+  }
+}

@@ -1,0 +1,54 @@
+package org.pretrain4j.launch;
+
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** Where the JVM begins. */
+public final class Main {
+  private Main() {}
+
+  /**
+   * Runs one command and ends the JVM with its exit code.
+   *
+   * @param arguments the command's name, its options and parameters
+   */
+  public static void main(String[] arguments) {
+    // Threads that libraries leave behind must not keep a finished command alive.
+    System.exit(run(arguments));
+  }
+
+  private static int run(String[] arguments) {
+    ErrorReport errors = new ErrorReport();
+    try {
+      return commandLine(errors).execute(arguments);
+    } catch (Error error) {
+      // Picocli hands over exceptions only; a lack of memory or a native library is told the same
+      // way.
+      return errors.report(error, new PrintWriter(System.err, true)).number();
+    }
+  }
+
+  /** The tree of commands, with its help, error handling and exit codes. */
+  static CommandLine commandLine(ErrorReport errors) {
+    CommandLine commandLine =
+        new CommandLine(new Pretrain4j())
+            .setOut(new PrintWriter(System.out, true))
+            .setErr(new PrintWriter(System.err, true))
+            .setCaseInsensitiveEnumValuesAllowed(true)
+            .setExecutionExceptionHandler(errors)
+            .setParameterExceptionHandler(errors);
+    document(commandLine);
+    return commandLine;
+  }
+
+  /** Ends the help of every command with the table of exit codes. */
+  private static void document(CommandLine commandLine) {
+    CommandSpec spec = commandLine.getCommandSpec();
+    spec.usageMessage()
+        .exitCodeListHeading("%nExit codes:%n")
+        .exitCodeList(ExitCode.table())
+        .autoWidth(true);
+    commandLine.getSubcommands().values().forEach(Main::document);
+  }
+}

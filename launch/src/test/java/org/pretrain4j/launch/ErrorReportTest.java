@@ -1,0 +1,64 @@
+package org.pretrain4j.launch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.pretrain4j.configuration.UserException;
+import picocli.CommandLine;
+
+class ErrorReportTest {
+  private final StringWriter out = new StringWriter();
+
+  private ExitCode report(Throwable error) {
+    return new ErrorReport().report(error, new PrintWriter(out));
+  }
+
+  @Test
+  void aUsersMistakeIsItsMessageAndNothingElse() {
+    assertEquals(ExitCode.USAGE, report(new UserException("sequence_length is 0; give 1 or more")));
+    assertEquals("error: sequence_length is 0; give 1 or more\n", out.toString());
+  }
+
+  @Test
+  void aMissingFileIsNamedAsSuch() {
+    assertEquals(
+        ExitCode.DATA, report(new UncheckedIOException(new NoSuchFileException("shards/a.arrow"))));
+    assertEquals("error: no such file: shards/a.arrow\n", out.toString());
+  }
+
+  @Test
+  void whatNobodyExpectedIsOneLineThatNamesALogWithTheStackTrace() throws IOException {
+    assertEquals(ExitCode.INTERNAL_ERROR, report(new IllegalStateException("rank 3 is lost")));
+    String line = out.toString();
+    assertEquals(1, line.lines().count(), line);
+    assertTrue(line.startsWith("error: unexpected "), line);
+    Path log = Path.of(line.substring(line.indexOf("; see ") + 6).strip());
+    String trace = Files.readString(log);
+    Files.delete(log);
+    assertTrue(trace.contains("rank 3 is lost") && trace.contains("\tat "), trace);
+  }
+
+  @Test
+  void aLackOfMemorySaysWhatHelps() throws IOException {
+    assertEquals(ExitCode.INTERNAL_ERROR, report(new OutOfMemoryError("Java heap space")));
+    String line = out.toString();
+    assertTrue(line.contains("PRETRAIN4J_JAVA_OPTIONS=-Xmx"), line);
+    Files.delete(Path.of(line.substring(line.indexOf("; see ") + 6).strip()));
+  }
+
+  @Test
+  void anUnknownOptionIsOneLineThatPointsToTheHelp() {
+    CommandLine commandLine = Main.commandLine(new ErrorReport());
+    commandLine.setErr(new PrintWriter(out));
+    assertEquals(ExitCode.USAGE.number(), commandLine.execute("--nonsense"));
+    assertEquals("error: Unknown option: '--nonsense' (see pretrain4j --help)\n", out.toString());
+  }
+}

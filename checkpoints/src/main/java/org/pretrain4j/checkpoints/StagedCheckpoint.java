@@ -1,0 +1,221 @@
+package org.pretrain4j.checkpoints;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.pretrain4j.checkpoints.safetensors.SafetensorsWriter;
+import org.pretrain4j.checkpoints.safetensors.TensorSpec;
+import org.pretrain4j.checkpoints.storage.BlockChecksums;
+import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+
+/**
+ * A checkpoint that is being written, in a hidden folder that no reader looks at. Ranks that are
+ * threads of one process may share one object.
+ */
+public final class StagedCheckpoint {
+  private final CheckpointStore store;
+  private final DurableFileSystem files;
+  private final Path folder;
+  private final long step;
+  private final String attempt;
+  private volatile FlatLayout layout;
+
+  StagedCheckpoint(
+      CheckpointStore store, DurableFileSystem files, Path folder, long step, String attempt) {
+    this.store = store;
+    this.files = files;
+    this.folder = folder;
+    this.step = step;
+    this.attempt = attempt;
+  }
+
+  /**
+   * Writes the shard of one rank and makes it durable.
+   *
+   * @param layout the flat space, the same on all ranks
+   * @param ranges the ranges that this rank owns; no other rank owns any element of them
+   * @param kinds the packed fp32 values of the ranges in their order, by kind; each has 4 bytes for
+   *     each element of the ranges, and may be larger than 2 GiB
+   * @throws CheckpointWriteException if the disk is full or the file can't be written
+   */
+  public void writeShard(
+      int rank,
+      int worldSize,
+      FlatLayout layout,
+      List<FlatRange> ranges,
+      Map<String, MemorySegment> kinds) {
+    Map<String, MemorySegment> sorted = new TreeMap<>(kinds);
+    long bytes = Float.BYTES * ranges.stream().mapToLong(FlatRange::length).sum();
+    sorted.forEach(
+        (kind, values) -> {
+          if (values.byteSize() != bytes) {
+            throw new IllegalArgumentException(
+                "%s of rank %d has %d bytes, its ranges need %d"
+                    .formatted(kind, rank, values.byteSize(), bytes));
+          }
+        });
+    if (rank < 0 || rank >= worldSize) {
+      throw new IllegalArgumentException("no rank " + rank + " in a world of " + worldSize);
+    }
+    this.layout = layout;
+    Path shard = new Path(folder, ShardSummary.shardName(rank, worldSize));
+    try {
+      write(shard, rank, worldSize, ranges, sorted);
+    } catch (IOException e) {
+      deleteQuietly(shard, e);
+      throw new CheckpointWriteException(
+          "the checkpoint of step %d can't be written to %s".formatted(step, shard), e);
+    }
+  }
+
+  private void write(
+      Path shard, int rank, int worldSize, List<FlatRange> ranges, Map<String, MemorySegment> kinds)
+      throws IOException {
+    files.createFolder(folder);
+    List<String> names = List.copyOf(kinds.keySet());
+    List<TensorSpec> tensors = ShardPieces.tensors(layout, ranges, names);
+    Map<String, String> metadata =
+        Map.of(
+            "format", SealedJson.FORMAT,
+            "step", Long.toString(step),
+            "rank", Integer.toString(rank),
+            "world_size", Integer.toString(worldSize));
+    BlockChecksums checksums;
+    long dataStart;
+    try (SafetensorsWriter writer = SafetensorsWriter.create(files, shard, tensors, metadata)) {
+      dataStart = writer.dataStart();
+      for (MemorySegment values : kinds.values()) {
+        writer.write(values);
+      }
+      checksums = writer.finish();
+    }
+    ShardSummary summary =
+        new ShardSummary(
+            SealedJson.FORMAT,
+            SealedJson.VERSION,
+            step,
+            attempt,
+            rank,
+            worldSize,
+            shard.getName(),
+            checksums.bytes(),
+            dataStart,
+            SealedJson.fingerprint(layout),
+            names,
+            ranges,
+            checksums.blockBytes(),
+            checksums.toHex());
+    SealedJson.write(files, new Path(folder, ShardSummary.summaryName(rank, worldSize)), summary);
+    files.syncFolder(folder);
+  }
+
+  /**
+   * Makes the checkpoint visible, all of it at once. To be called by rank 0 alone, on the object
+   * with which it wrote its own shard, after all ranks have written theirs. A checkpoint of the
+   * same step that is already there is replaced.
+   *
+   * @throws CheckpointWriteException if a shard is missing, cut short or does not fit the others,
+   *     or if the manifest can't be written
+   */
+  public void publish(int worldSize, CheckpointState state) {
+    if (layout == null) {
+      throw new IllegalStateException("rank 0 publishes what it has not written a shard of");
+    }
+    if (state.step() != step) {
+      throw new IllegalArgumentException(
+          "the state of step " + state.step() + " can't be published at step " + step);
+    }
+    try {
+      Manifest manifest = collect(worldSize, state);
+      deleteOthers(manifest);
+      SealedJson.write(files, new Path(folder, Manifest.FILE_NAME), manifest);
+      files.syncFolder(folder);
+      store.publish(step, attempt, folder);
+    } catch (IOException | IllegalArgumentException e) {
+      throw new CheckpointWriteException(
+          "the checkpoint of step %d can't be published in %s".formatted(step, store.root()), e);
+    }
+  }
+
+  /** Deletes what was staged, for a save that is given up. */
+  public void discard() {
+    try {
+      files.delete(folder);
+    } catch (IOException e) {
+      throw new CheckpointWriteException("the folder " + folder + " can't be deleted", e);
+    }
+  }
+
+  /** Holds what the ranks say about their shards against each other and against the files. */
+  private Manifest collect(int worldSize, CheckpointState state) throws IOException {
+    List<Manifest.Shard> shards = new ArrayList<>();
+    List<String> kinds = null;
+    String fingerprint = SealedJson.fingerprint(layout);
+    for (int rank = 0; rank < worldSize; rank++) {
+      String summaryName = ShardSummary.summaryName(rank, worldSize);
+      SealedJson.Sealed<ShardSummary> sealed =
+          SealedJson.read(files, new Path(folder, summaryName), ShardSummary.class);
+      ShardSummary summary = sealed.value();
+      kinds = kinds == null ? summary.kinds() : kinds;
+      if (summary.step() != step || !summary.attempt().equals(attempt)) {
+        throw new IOException(summaryName + " was written by another save");
+      }
+      if (!summary.layoutFingerprint().equals(fingerprint) || !summary.kinds().equals(kinds)) {
+        throw new IOException("rank " + rank + " saved other parameters than rank 0");
+      }
+      long length = files.length(new Path(folder, summary.file()));
+      if (length != summary.bytes()) {
+        throw new IOException(
+            "%s has %d bytes instead of %d".formatted(summary.file(), length, summary.bytes()));
+      }
+      shards.add(
+          new Manifest.Shard(
+              rank,
+              summary.file(),
+              summary.bytes(),
+              summary.dataStart(),
+              summary.ranges(),
+              summaryName,
+              sealed.crc32c()));
+    }
+    return new Manifest(
+        SealedJson.FORMAT,
+        SealedJson.VERSION,
+        step,
+        attempt,
+        worldSize,
+        kinds,
+        layout,
+        shards,
+        state);
+  }
+
+  /** A save that was broken off and repeated with fewer ranks may have left files. */
+  private void deleteOthers(Manifest manifest) throws IOException {
+    Set<String> wanted = new HashSet<>();
+    for (Manifest.Shard shard : manifest.shards()) {
+      wanted.add(shard.file());
+      wanted.add(shard.checksumsFile());
+    }
+    for (FileStatus file : files.list(folder)) {
+      if (!wanted.contains(file.getPath().getName())) {
+        files.delete(file.getPath());
+      }
+    }
+  }
+
+  private void deleteQuietly(Path path, IOException reason) {
+    try {
+      files.delete(path); // A full disk has room again.
+    } catch (IOException e) {
+      reason.addSuppressed(e);
+    }
+  }
+}

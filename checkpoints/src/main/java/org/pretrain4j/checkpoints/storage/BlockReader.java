@@ -1,0 +1,99 @@
+package org.pretrain4j.checkpoints.storage;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FSError;
+import org.apache.hadoop.fs.Path;
+
+/** Reads ranges of bytes of a file and verifies every block that a range touches. Thread-safe. */
+public final class BlockReader {
+  private final DurableFileSystem files;
+  private final Path path;
+  private final BlockChecksums checksums;
+
+  public BlockReader(DurableFileSystem files, Path path, BlockChecksums checksums) {
+    this.files = files;
+    this.path = path;
+    this.checksums = checksums;
+  }
+
+  /**
+   * Fills a piece of memory with the bytes from a position on.
+   *
+   * @throws ChecksumException if a block that holds some of them is damaged
+   * @throws IOException if the file can't be read
+   */
+  public void read(long position, MemorySegment into) throws IOException {
+    if (position < 0 || position + into.byteSize() > checksums.bytes()) {
+      throw new IllegalArgumentException(
+          "bytes %d to %d of a file of %d bytes"
+              .formatted(position, position + into.byteSize(), checksums.bytes()));
+    }
+    if (into.byteSize() == 0) {
+      return;
+    }
+    int blockBytes = checksums.blockBytes();
+    int first = (int) (position / blockBytes);
+    int last = (int) ((position + into.byteSize() - 1) / blockBytes);
+    byte[] block = new byte[blockBytes];
+    try (FSDataInputStream in = files.open(path)) {
+      for (int index = first; index <= last; index++) {
+        readBlock(in, index, block);
+        long blockStart = (long) index * blockBytes;
+        long from = Math.max(position, blockStart);
+        long to = Math.min(position + into.byteSize(), blockStart + checksums.lengthOf(index));
+        MemorySegment.copy(
+            block,
+            (int) (from - blockStart),
+            into,
+            ValueLayout.JAVA_BYTE,
+            from - position,
+            (int) (to - from));
+      }
+    }
+  }
+
+  /**
+   * Reads and verifies a run of blocks without keeping them.
+   *
+   * @param first first block
+   * @param end one past the last block
+   * @throws ChecksumException if one of them is damaged
+   * @throws IOException if the file can't be read
+   */
+  public void verify(int first, int end) throws IOException {
+    byte[] block = new byte[checksums.blockBytes()];
+    try (FSDataInputStream in = files.open(path)) {
+      for (int index = first; index < end; index++) {
+        readBlock(in, index, block);
+      }
+    }
+  }
+
+  private void readBlock(FSDataInputStream in, int index, byte[] block) throws IOException {
+    int length = checksums.lengthOf(index);
+    try {
+      in.readFully((long) index * block.length, block, 0, length);
+    } catch (EOFException e) {
+      throw new EOFException(
+          "%s ends before its byte %d"
+              .formatted(path.getName(), (long) index * block.length + length));
+    } catch (FSError e) {
+      throw new IOException(path.getName() + ": " + e.getMessage(), e);
+    }
+    int actual = BlockChecksums.crc32c(block, 0, length);
+    if (actual != checksums.blocks()[index]) {
+      throw new ChecksumException(
+          "%s is damaged between byte %d and byte %d: its checksum is %08x instead of %08x"
+              .formatted(
+                  path.getName(),
+                  (long) index * block.length,
+                  (long) index * block.length + length,
+                  actual,
+                  checksums.blocks()[index]));
+    }
+  }
+}

@@ -1,0 +1,172 @@
+package org.pretrain4j.checkpoints.storage;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.List;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FSError;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RawLocalFileSystem;
+
+/**
+ * A Hadoop file system with the operations that durable publishing needs: what is synced stays,
+ * what is renamed is renamed whole, and every failure is an {@link IOException}.
+ *
+ * <p>Local paths bypass Hadoop's checksumming wrapper (its {@code .crc} files can't be synced
+ * together with their data), and their folders are synced too, because a rename is only durable
+ * once its folder is. Other file systems (hdfs) make renames durable themselves.
+ */
+public final class DurableFileSystem {
+
+  /** Makes the entries of a folder durable. */
+  @FunctionalInterface
+  public interface FolderSync {
+    void sync(Path folder) throws IOException;
+  }
+
+  private final FileSystem files;
+  private final FolderSync folderSync;
+
+  /** For file systems that need their own way to sync a folder. */
+  public DurableFileSystem(FileSystem files, FolderSync folderSync) {
+    this.files = files;
+    this.folderSync = folderSync;
+  }
+
+  /** Wraps a file system, choosing the way to sync a folder by its kind. */
+  public static DurableFileSystem of(FileSystem files) {
+    FileSystem raw = files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
+    return new DurableFileSystem(
+        raw,
+        raw instanceof RawLocalFileSystem
+            ? DurableFileSystem::syncLocalFolder
+            : folder -> {
+              // The server makes the entries of a folder durable.
+            });
+  }
+
+  private static void syncLocalFolder(Path folder) throws IOException {
+    if (System.getProperty("os.name").startsWith("Windows")) {
+      return; // Windows neither allows nor needs it.
+    }
+    java.nio.file.Path local = java.nio.file.Path.of(folder.toUri().getPath());
+    try (FileChannel channel = FileChannel.open(local, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  /** The path with scheme and authority, for messages and for comparison. */
+  public Path qualify(Path path) {
+    return files.makeQualified(path);
+  }
+
+  /** Creates (or empties) a file whose blocks are checksummed while they are written. */
+  public ChecksummedOutput create(Path path, int blockBytes) throws IOException {
+    return new ChecksummedOutput(files.create(path, true), blockBytes);
+  }
+
+  /** Writes a small file whole and syncs it. */
+  public BlockChecksums write(Path path, byte[] content) throws IOException {
+    try (ChecksummedOutput out = create(path, BlockChecksums.DEFAULT_BLOCK_BYTES)) {
+      out.write(content, 0, content.length);
+      return out.finish();
+    }
+  }
+
+  /** Opens a file for positioned reads. */
+  public FSDataInputStream open(Path path) throws IOException {
+    return files.open(path);
+  }
+
+  /**
+   * Reads a small file whole.
+   *
+   * @throws IOException also if it is larger than 1 GiB, which no manifest is
+   */
+  public byte[] read(Path path) throws IOException {
+    long length = length(path);
+    if (length > 1L << 30) {
+      throw new IOException(path + " has " + length + " bytes, too many for a file of this kind");
+    }
+    byte[] content = new byte[(int) length];
+    try (FSDataInputStream in = open(path)) {
+      in.readFully(0, content);
+    } catch (FSError e) {
+      throw new IOException(e.getMessage(), e);
+    }
+    return content;
+  }
+
+  /** Size of a file in bytes. */
+  public long length(Path path) throws IOException {
+    return files.getFileStatus(path).getLen();
+  }
+
+  public boolean exists(Path path) throws IOException {
+    return files.exists(path);
+  }
+
+  /** The entries of a folder by name; none if there is no such folder. */
+  public List<FileStatus> list(Path folder) throws IOException {
+    try {
+      FileStatus[] found = files.listStatus(folder);
+      Arrays.sort(found);
+      return List.of(found);
+    } catch (FileNotFoundException e) {
+      return List.of();
+    }
+  }
+
+  /** Creates a folder and its parents, and makes it durable. */
+  public void createFolder(Path folder) throws IOException {
+    if (files.exists(folder)) {
+      if (!files.getFileStatus(folder).isDirectory()) {
+        throw new IOException(folder + " is a file where a folder is needed");
+      }
+      return;
+    }
+    Path parent = folder.getParent();
+    if (parent != null) {
+      createFolder(parent);
+    }
+    if (!files.mkdirs(folder)) {
+      throw new IOException("could not create the folder " + folder);
+    }
+    if (parent != null) {
+      folderSync.sync(parent);
+    }
+  }
+
+  /** Makes the entries of a folder (creations, renames, deletions) durable. */
+  public void syncFolder(Path folder) throws IOException {
+    folderSync.sync(folder);
+  }
+
+  /**
+   * Renames and makes that durable.
+   *
+   * @throws IOException if the target exists or the rename was refused
+   */
+  public void rename(Path from, Path to) throws IOException {
+    if (files.exists(to)) {
+      throw new IOException("can't rename " + from + ": " + to + " exists");
+    }
+    if (!files.rename(from, to)) {
+      throw new IOException("could not rename " + from + " to " + to);
+    }
+    folderSync.sync(to.getParent());
+  }
+
+  /** Deletes a file or a folder with all that is in it; nothing happens if it is not there. */
+  public void delete(Path path) throws IOException {
+    if (!files.delete(path, true) && files.exists(path)) {
+      throw new IOException("could not delete " + path);
+    }
+  }
+}

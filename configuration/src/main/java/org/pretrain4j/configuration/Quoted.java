@@ -1,23 +1,34 @@
 package org.pretrain4j.configuration;
 
-/** A user's text inside a message: in quotes, on one line, not too long. */
+/** A user's text inside a message: on one line and not too long. */
 final class Quoted {
   private static final int LIMIT = 80;
 
   private Quoted() {}
 
+  /** In quotes. */
   static String of(String text) {
-    StringBuilder quoted = new StringBuilder("\"");
+    return '"' + shortened(text) + '"';
+  }
+
+  /** Without quotes. */
+  static String shortened(String text) {
+    StringBuilder shown = new StringBuilder();
     text.codePoints()
         .limit(LIMIT)
         .forEach(
             c -> {
               if (Character.isISOControl(c) || c == 0x2028 || c == 0x2029) {
-                quoted.append(String.format("\\u%04x", c));
+                shown.append(String.format("\\u%04x", c));
               } else {
-                quoted.appendCodePoint(c);
+                shown.appendCodePoint(c);
               }
             });
-    return quoted.append(text.codePointCount(0, text.length()) > LIMIT ? "...\"" : "\"").toString();
+    return text.codePointCount(0, text.length()) > LIMIT ? shown + "..." : shown.toString();
+  }
+
+  /** The first line that says something. */
+  static String firstLine(String text) {
+    return shortened(text.strip().lines().findFirst().orElse("")).strip();
   }
 }

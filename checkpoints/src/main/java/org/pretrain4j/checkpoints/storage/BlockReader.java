@@ -38,7 +38,7 @@ public final class BlockReader {
     int blockBytes = checksums.blockBytes();
     int first = (int) (position / blockBytes);
     int last = (int) ((position + into.byteSize() - 1) / blockBytes);
-    byte[] block = new byte[blockBytes];
+    byte[] block = new byte[(int) Math.min(blockBytes, checksums.bytes())];
     try (FSDataInputStream in = files.open(path)) {
       for (int index = first; index <= last; index++) {
         readBlock(in, index, block);
@@ -65,7 +65,7 @@ public final class BlockReader {
    * @throws IOException if the file can't be read
    */
   public void verify(int first, int end) throws IOException {
-    byte[] block = new byte[checksums.blockBytes()];
+    byte[] block = new byte[(int) Math.min(checksums.blockBytes(), checksums.bytes())];
     try (FSDataInputStream in = files.open(path)) {
       for (int index = first; index < end; index++) {
         readBlock(in, index, block);
@@ -76,11 +76,11 @@ public final class BlockReader {
   private void readBlock(FSDataInputStream in, int index, byte[] block) throws IOException {
     int length = checksums.lengthOf(index);
     try {
-      in.readFully((long) index * block.length, block, 0, length);
+      in.readFully((long) index * checksums.blockBytes(), block, 0, length);
     } catch (EOFException e) {
       throw new EOFException(
           "%s ends before its byte %d"
-              .formatted(path.getName(), (long) index * block.length + length));
+              .formatted(path.getName(), (long) index * checksums.blockBytes() + length));
     } catch (FSError e) {
       throw new IOException(path.getName() + ": " + e.getMessage(), e);
     }
@@ -90,8 +90,8 @@ public final class BlockReader {
           "%s is damaged between byte %d and byte %d: its checksum is %08x instead of %08x"
               .formatted(
                   path.getName(),
-                  (long) index * block.length,
-                  (long) index * block.length + length,
+                  (long) index * checksums.blockBytes(),
+                  (long) index * checksums.blockBytes() + length,
                   actual,
                   checksums.blocks()[index]));
     }

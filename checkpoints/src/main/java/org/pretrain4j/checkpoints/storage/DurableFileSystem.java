@@ -72,10 +72,10 @@ public final class DurableFileSystem {
   }
 
   /** Writes a small file whole and syncs it. */
-  public BlockChecksums write(Path path, byte[] content) throws IOException {
-    try (ChecksummedOutput out = create(path, BlockChecksums.DEFAULT_BLOCK_BYTES)) {
+  public void write(Path path, byte[] content) throws IOException {
+    try (ChecksummedOutput out = create(path, Math.max(1, content.length))) {
       out.write(content, 0, content.length);
-      return out.finish();
+      out.finish();
     }
   }
 

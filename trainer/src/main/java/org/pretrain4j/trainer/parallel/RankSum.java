@@ -16,15 +16,15 @@ public final class RankSum {
   private final float[] total;
   private final float[] next;
   private final int[] bits;
-  private final short[] halves;
+  private final int[] pairs;
 
   /** Scratch for one thread, for buffers of at least this many elements. */
   public RankSum(ElementType type, long elements) {
-    int block = (int) Math.min(BLOCK, elements);
+    int block = (int) Math.min(BLOCK, elements + elements % 2);
     total = new float[block];
     next = new float[block];
     bits = new int[type == ElementType.BFLOAT16 ? block : 0];
-    halves = new short[type == ElementType.BFLOAT16 ? block : 0];
+    pairs = new int[type == ElementType.BFLOAT16 ? block / 2 : 0];
   }
 
   /**
@@ -42,16 +42,17 @@ public final class RankSum {
       Reduction reduction) {
     for (long done = 0; done < count; done += total.length) {
       int block = (int) Math.min(total.length, count - done);
+      int span = inputs[0].type() == ElementType.BFLOAT16 ? total.length : block;
       load(inputs[0], inputOffset + done, block, total);
       for (int rank = 1; rank < inputs.length; rank++) {
         load(inputs[rank], inputOffset + done, block, next);
         switch (reduction) {
-          case SUM -> add(total, next, block);
-          case MAX -> max(total, next, block);
+          case SUM -> add(total, next, span);
+          case MAX -> max(total, next, span);
         }
       }
       if (outputs[0].type() == ElementType.BFLOAT16) {
-        round(total, halves, block);
+        round(block);
       }
       for (FlatBuffer output : outputs) {
         store(output, outputOffset + done, block);
@@ -65,11 +66,11 @@ public final class RankSum {
       case FLOAT32 ->
           MemorySegment.copy(source, ValueLayout.JAVA_FLOAT, offset * 4, into, 0, count);
       case BFLOAT16 -> {
-        MemorySegment.copy(source, ValueLayout.JAVA_SHORT, offset * 2, halves, 0, count);
-        widen(halves, bits, count);
+        MemorySegment.copy(source, offset * 2, MemorySegment.ofArray(pairs), 0, count * 2L);
+        widen(pairs, bits, (count + 1) / 2);
         // The copy reinterprets the bits: a loop of Float.intBitsToFloat is not vectorised.
         MemorySegment.copy(
-            MemorySegment.ofArray(bits), 0, MemorySegment.ofArray(into), 0, count * 4L);
+            MemorySegment.ofArray(bits), 0, MemorySegment.ofArray(into), 0, into.length * 4L);
       }
     }
   }
@@ -80,7 +81,7 @@ public final class RankSum {
       case FLOAT32 ->
           MemorySegment.copy(total, 0, target, ValueLayout.JAVA_FLOAT, offset * 4, count);
       case BFLOAT16 ->
-          MemorySegment.copy(halves, 0, target, ValueLayout.JAVA_SHORT, offset * 2, count);
+          MemorySegment.copy(MemorySegment.ofArray(pairs), 0, target, offset * 2, count * 2L);
     }
   }
 
@@ -96,21 +97,42 @@ public final class RankSum {
     }
   }
 
-  private static void widen(short[] halves, int[] bits, int count) {
+  /**
+   * The float32 bits of bfloat16 elements, those at even places in the lower half of {@code bits},
+   * those at odd places in the upper. Two at a time in an int, since loops over shorts are not
+   * vectorised well.
+   */
+  private static void widen(int[] pairs, int[] bits, int count) {
+    int odd = bits.length / 2;
     for (int i = 0; i < count; i++) {
-      bits[i] = halves[i] << 16;
+      bits[i] = pairs[i] << 16;
+    }
+    for (int i = 0; i < count; i++) {
+      bits[odd + i] = pairs[i] & 0xFFFF0000;
     }
   }
 
-  /** To the nearest bfloat16, ties to even; a NaN stays one. */
-  private void round(float[] values, short[] into, int count) {
+  /** The total as pairs of the nearest bfloat16, ties to even; a NaN stays one. */
+  private void round(int count) {
     MemorySegment.copy(
-        MemorySegment.ofArray(values), 0, MemorySegment.ofArray(bits), 0, count * 4L);
+        MemorySegment.ofArray(total), 0, MemorySegment.ofArray(bits), 0, total.length * 4L);
+    round(bits, bits.length);
+    merge(bits, pairs, (count + 1) / 2);
+  }
+
+  private static void round(int[] bits, int count) {
     for (int i = 0; i < count; i++) {
       int bit = bits[i];
       int rounded = bit + 0x7FFF + ((bit >>> 16) & 1);
-      int quiet = bit | 0x400000;
-      into[i] = (short) (((bit & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded) >>> 16);
+      int nan = (0x7F800000 - (bit & 0x7FFFFFFF)) >> 31; // all ones for a NaN: no branch
+      bits[i] = (rounded & ~nan) | ((bit | 0x400000) & nan);
+    }
+  }
+
+  private static void merge(int[] bits, int[] pairs, int count) {
+    int odd = bits.length / 2;
+    for (int i = 0; i < count; i++) {
+      pairs[i] = (bits[i] >>> 16) | (bits[odd + i] & 0xFFFF0000);
     }
   }
 }

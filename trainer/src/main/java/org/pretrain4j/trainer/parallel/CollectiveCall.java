@@ -37,23 +37,23 @@ public record CollectiveCall(
     }
   }
 
-  static CollectiveCall barrier() {
+  /** A barrier. */
+  public static CollectiveCall barrier() {
     return new CollectiveCall(Kind.BARRIER, null, 0, null, -1);
   }
 
-  static CollectiveCall broadcastBytes(int root) {
+  /** A broadcast of a message whose length only the root knows. */
+  public static CollectiveCall broadcastBytes(int root, int worldSize) {
+    requireRank(root, worldSize);
     return new CollectiveCall(Kind.BROADCAST_BYTES, null, 0, null, root);
   }
 
-  static CollectiveCall allGatherLong() {
+  /** An all-gather of one long. */
+  public static CollectiveCall allGatherLong() {
     return new CollectiveCall(Kind.ALL_GATHER_LONG, null, 1, null, -1);
   }
 
-  /**
-   * An all-reduce of this buffer.
-   *
-   * @throws IllegalArgumentException never; any buffer will do
-   */
+  /** An all-reduce of this buffer. */
   public static CollectiveCall allReduce(FlatBuffer buffer, Reduction reduction) {
     return new CollectiveCall(Kind.ALL_REDUCE, buffer.type(), buffer.elements(), reduction, -1);
   }
@@ -89,7 +89,7 @@ public record CollectiveCall(
     return new CollectiveCall(Kind.BROADCAST, buffer.type(), buffer.elements(), null, root);
   }
 
-  static void requireRank(int root, int worldSize) {
+  private static void requireRank(int root, int worldSize) {
     if (root < 0 || root >= worldSize) {
       throw new IllegalArgumentException(
           "broadcast from rank " + root + " in a world of " + worldSize);
@@ -108,6 +108,11 @@ public record CollectiveCall(
   /** Size of the counted elements in bytes. */
   public long bytes() {
     return type == null ? 0 : elements * type.bytes();
+  }
+
+  /** Such as {@code collective #17 barrier()}, for messages. */
+  public String at(long sequence) {
+    return "collective #" + sequence + " " + this;
   }
 
   /** Such as {@code allReduce(sum, float32 x 1000, 4000 bytes)}. */

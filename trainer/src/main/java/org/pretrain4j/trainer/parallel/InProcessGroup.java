@@ -139,11 +139,7 @@ public final class InProcessGroup {
         reason.kind(),
         reason.culprits(),
         "%s (noticed by rank %d in %s)"
-            .formatted(reason.message(), rank, describe(operation.sequence, operation.call)));
-  }
-
-  private static String describe(long sequence, CollectiveCall call) {
-    return "collective #" + sequence + " " + call;
+            .formatted(reason.message(), rank, operation.call.at(operation.sequence)));
   }
 
   /** One rank's view of the group. */
@@ -199,17 +195,9 @@ public final class InProcessGroup {
 
     @Override
     public byte[] broadcastBytes(byte[] bytes, int root) {
-      CollectiveCall.requireRank(root, ranks.length);
-      if (rank == root) {
-        Objects.requireNonNull(bytes, "bytes");
-      }
-      SharedOperation operation =
-          post(
-              CollectiveCall.broadcastBytes(root),
-              null,
-              null,
-              0,
-              rank == root ? bytes.clone() : null);
+      byte[] message = rank == root ? bytes.clone() : null;
+      CollectiveCall call = CollectiveCall.broadcastBytes(root, ranks.length);
+      SharedOperation operation = post(call, null, null, 0, message);
       await(operation);
       return operation.message.clone();
     }
@@ -387,7 +375,7 @@ public final class InProcessGroup {
       List<Integer> missing = operation.missing();
       StringBuilder text = new StringBuilder();
       text.append("rank ").append(rank).append(" waited ").append(timeout.toNanos() / 1e9);
-      text.append(" s in ").append(describe(operation.sequence, operation.call));
+      text.append(" s in ").append(operation.call.at(operation.sequence));
       text.append(missing.isEmpty() ? ": all ranks came, but the work did not end" : ", missing: ");
       for (int i = 0; i < Math.min(8, missing.size()); i++) {
         Rank other = ranks[missing.get(i)];

@@ -39,7 +39,7 @@ public final class SoloCollectives implements Collectives {
 
   @Override
   public Pending broadcast(FlatBuffer buffer, int root) {
-    CollectiveCall.requireRank(root, 1);
+    CollectiveCall.broadcast(buffer, root, 1);
     return Pending.COMPLETE;
   }
 
@@ -48,7 +48,7 @@ public final class SoloCollectives implements Collectives {
 
   @Override
   public byte[] broadcastBytes(byte[] bytes, int root) {
-    CollectiveCall.requireRank(root, 1);
+    CollectiveCall.broadcastBytes(root, 1);
     return bytes.clone();
   }
 

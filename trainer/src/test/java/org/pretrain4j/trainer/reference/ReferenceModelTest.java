@@ -54,6 +54,49 @@ class ReferenceModelTest {
         });
   }
 
+  /** The numbers come from SmolLM3ForCausalLM of transformers 5.18; its norms are in float32. */
+  @Test
+  void agreesWithHuggingFace() {
+    Config config = new Config(11, 16, 10, 4, 4, 2, 4, 50, 4, 1e-6, true);
+    Map<String, double[]> parameters = new LinkedHashMap<>();
+    long index = 0;
+    for (Map.Entry<String, Integer> entry : config.parameterSizes().entrySet()) {
+      double mean = entry.getKey().endsWith("norm.weight") ? 1 : 0;
+      double[] values = new double[entry.getValue()];
+      for (int i = 0; i < values.length; i++, index++) {
+        values[i] = mean + 0.4 * Math.sin(1 + index * index * 0.013);
+      }
+      parameters.put(entry.getKey(), values);
+    }
+    ReferenceModel model = new ReferenceModel(config, parameters);
+    double[] expectedLogits = {
+      0.7108872251632795, 0.09315732322036227, -0.5421521275919143, 0.9127522571566468,
+      0.15505767219166003, -0.6412180471595204, -1.9472860223815545, -0.3330587783257072,
+      1.125877927934599, 1.363993007643436, -0.6659050273264461
+    };
+    assertArrayEquals(expectedLogits, last(model, TOKENS), 1e-6);
+    var result = model.lossAndGradients(TOKENS, TARGETS, ONE_DOCUMENT);
+    assertEquals(2.8339768747757095, result.loss(), 1e-6);
+    Map<String, double[]> elementFiveAndNorm =
+        Map.of(
+            "model.embed_tokens.weight", new double[] {-0.07717268548763734, 3.6319846131399802},
+            "model.layers.0.self_attn.q_proj.weight",
+                new double[] {0.018398929191964317, 1.2375532667569231},
+            "model.layers.1.self_attn.k_proj.weight",
+                new double[] {0.07579176824935754, 1.0708006224853042},
+            "model.layers.3.self_attn.q_proj.weight",
+                new double[] {-0.011387134520326915, 0.11132793020267429},
+            "model.layers.2.mlp.gate_proj.weight",
+                new double[] {0.005189955510327337, 0.5869819109051598},
+            "model.norm.weight", new double[] {0.030249376260854003, 0.46315345196523755});
+    elementFiveAndNorm.forEach(
+        (name, expected) -> {
+          double[] gradient = result.gradients().get(name);
+          double norm = Math.sqrt(Arrays.stream(gradient).map(g -> g * g).sum());
+          assertArrayEquals(expected, new double[] {gradient[5], norm}, 2e-6, name);
+        });
+  }
+
   @Test
   void withoutLayersTheLogitsAreNormedEmbeddingsTimesTheHead() {
     Config config = new Config(2, 2, 1, 0, 1, 1, 2, 50, 0, 0, false);

@@ -1,0 +1,101 @@
+package org.pretrain4j.trainer.kernels;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Loads and stores of one vector of float32 lanes, from and to float32 or bfloat16 memory. Indices
+ * count elements. The variants with a mask touch only the memory of its lanes.
+ */
+public final class Lanes {
+  /** Float32 lanes of the machine's preferred width. */
+  public static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+
+  /** Number of lanes. */
+  public static final int COUNT = FLOATS.length();
+
+  static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, FLOATS.vectorShape());
+
+  private static final VectorSpecies<Short> HALVES =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
+  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+  private static final int CANONICAL_NAN = 0x7fc00000;
+
+  private Lanes() {}
+
+  /** Loads float32. */
+  public static FloatVector load(MemorySegment memory, long index) {
+    return FloatVector.fromMemorySegment(FLOATS, memory, index * Float.BYTES, ORDER);
+  }
+
+  /** Loads float32; 0 in lanes that are not set. */
+  public static FloatVector load(MemorySegment memory, long index, VectorMask<Float> mask) {
+    return FloatVector.fromMemorySegment(FLOATS, memory, index * Float.BYTES, ORDER, mask);
+  }
+
+  /** Stores float32. */
+  public static void store(FloatVector value, MemorySegment memory, long index) {
+    value.intoMemorySegment(memory, index * Float.BYTES, ORDER);
+  }
+
+  /** Stores the lanes that are set as float32. */
+  public static void store(
+      FloatVector value, MemorySegment memory, long index, VectorMask<Float> mask) {
+    value.intoMemorySegment(memory, index * Float.BYTES, ORDER, mask);
+  }
+
+  /** Loads bfloat16. */
+  public static FloatVector loadBfloat16(MemorySegment memory, long index) {
+    return widen(ShortVector.fromMemorySegment(HALVES, memory, index * Short.BYTES, ORDER));
+  }
+
+  /** Loads bfloat16; 0 in lanes that are not set. */
+  public static FloatVector loadBfloat16(MemorySegment memory, long index, VectorMask<Float> mask) {
+    return widen(
+        ShortVector.fromMemorySegment(
+            HALVES, memory, index * Short.BYTES, ORDER, mask.cast(HALVES)));
+  }
+
+  /** Stores bfloat16, rounded to nearest, ties to even. */
+  public static void storeBfloat16(FloatVector value, MemorySegment memory, long index) {
+    narrow(value).intoMemorySegment(memory, index * Short.BYTES, ORDER);
+  }
+
+  /** Stores the lanes that are set as bfloat16, rounded to nearest, ties to even. */
+  public static void storeBfloat16(
+      FloatVector value, MemorySegment memory, long index, VectorMask<Float> mask) {
+    narrow(value).intoMemorySegment(memory, index * Short.BYTES, ORDER, mask.cast(HALVES));
+  }
+
+  /** What a store as bfloat16 and a load would give. */
+  static FloatVector roundToBfloat16(FloatVector value) {
+    return roundedBits(value).and(0xffff0000).reinterpretAsFloats();
+  }
+
+  private static FloatVector widen(ShortVector halves) {
+    IntVector bits = (IntVector) halves.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
+    return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+  }
+
+  private static ShortVector narrow(FloatVector value) {
+    return (ShortVector)
+        roundedBits(value)
+            .lanewise(VectorOperators.LSHR, 16)
+            .convertShape(VectorOperators.I2S, HALVES, 0);
+  }
+
+  /** The result is in the upper half of the bits; what the lower half holds has no meaning. */
+  private static IntVector roundedBits(FloatVector value) {
+    IntVector bits = value.reinterpretAsInts();
+    IntVector even = bits.lanewise(VectorOperators.LSHR, 16).and(1);
+    VectorMask<Integer> nan = value.compare(VectorOperators.NE, value).cast(INTS);
+    return bits.add(even).add(0x7fff).blend(CANONICAL_NAN, nan);
+  }
+}

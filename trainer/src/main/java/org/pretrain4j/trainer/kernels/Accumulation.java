@@ -114,8 +114,7 @@ public final class Accumulation {
           }
           if (i < n) {
             VectorMask<Float> rest = Lanes.FLOATS.indexInRange(i, n);
-            FloatVector value =
-                Lanes.loadBfloat16(a, i, rest).add(Lanes.loadBfloat16(b, i, rest));
+            FloatVector value = Lanes.loadBfloat16(a, i, rest).add(Lanes.loadBfloat16(b, i, rest));
             Lanes.storeBfloat16(value, a, i, rest);
           }
         });

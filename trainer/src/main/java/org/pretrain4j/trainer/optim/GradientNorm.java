@@ -14,8 +14,9 @@ import org.pretrain4j.trainer.kernels.WorkerPool;
  * <p>Squares of float32 are exact in float64 and their sum can't overflow there, so the sum is
  * finite exactly if every element is. It is taken in blocks of a fixed size, added in order: the
  * number of threads changes no bit. Each rank contributes one float64, which all ranks add in rank
- * order and take the root of in float32. Another world size cuts the sum elsewhere, which moves it by
- * some 1e-15 of its value; the rounding to float32 hides that but in one case out of ten millions.
+ * order and take the root of in float32. Another world size cuts the sum elsewhere, which moves it
+ * by some 1e-15 of its value; the rounding to float32 hides that but in one case out of ten
+ * millions.
  */
 public final class GradientNorm {
   private static final long BLOCK = 65_536;

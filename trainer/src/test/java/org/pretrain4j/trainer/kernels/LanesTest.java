@@ -57,8 +57,7 @@ class LanesTest {
     Lanes.store(Lanes.load(OffHeap.floats(values), 0, mask), floats, 0, mask);
     assertArrayEquals(values, OffHeap.toFloats(floats));
     MemorySegment halves = OffHeap.bfloat16((long) count);
-    Lanes.storeBfloat16(
-        Lanes.loadBfloat16(OffHeap.bfloat16(values), 0, mask), halves, 0, mask);
+    Lanes.storeBfloat16(Lanes.loadBfloat16(OffHeap.bfloat16(values), 0, mask), halves, 0, mask);
     for (int i = 0; i < count; i++) {
       assertEquals(OffHeap.rounded(values[i]), OffHeap.fromBfloat16(halves)[i]);
     }

@@ -65,8 +65,7 @@ public final class OffHeap {
     long distanceBelow = (long) bits - below;
     long distanceAbove = (long) above - bits;
     boolean up =
-        distanceAbove < distanceBelow
-            || distanceAbove == distanceBelow && (below >>> 16) % 2 != 0;
+        distanceAbove < distanceBelow || distanceAbove == distanceBelow && (below >>> 16) % 2 != 0;
     return (short) ((up ? above : below) >>> 16);
   }
 

@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
+import org.pretrain4j.checkpoints.CheckpointWriteException;
+import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.UserException;
 import picocli.CommandLine;
 import picocli.CommandLine.ExecutionException;
@@ -57,10 +59,12 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
   }
 
   private static ExitCode exitCode(Throwable error) {
-    if (error instanceof UserException) {
-      return ExitCode.USAGE;
-    }
-    return error instanceof IOException ? ExitCode.DATA : ExitCode.INTERNAL_ERROR;
+    return switch (error) {
+      case CheckpointWriteException full -> ExitCode.STORAGE;
+      case UserException mistake -> ExitCode.USAGE;
+      case IOException refused -> ExitCode.STORAGE;
+      default -> ExitCode.INTERNAL_ERROR;
+    };
   }
 
   private static Throwable unwrap(Throwable thrown) {
@@ -71,10 +75,19 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
 
   private static String expected(Throwable error) {
     return switch (error) {
+      case ConfigurationException wrong -> violations(wrong);
       case NoSuchFileException missing -> "no such file: " + missing.getMessage();
       case AccessDeniedException denied -> "no permission for " + denied.getMessage();
       default -> error.getMessage() == null ? error.toString() : error.getMessage();
     };
+  }
+
+  /** One violation is the line itself; several are listed below it. */
+  private static String violations(ConfigurationException wrong) {
+    int count = wrong.violations().size();
+    return count == 1
+        ? wrong.getMessage()
+        : count + " things are wrong:" + ("\n" + wrong.getMessage()).replace("\n", "\n  ");
   }
 
   private static String unexpected(Throwable error) {

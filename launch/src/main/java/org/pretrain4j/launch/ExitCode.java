@@ -9,12 +9,11 @@ import java.util.Map;
  */
 enum ExitCode {
   OK(0, "done"),
-  INTERNAL_ERROR(1, "a defect or a failure of the machine; the stack trace is in the log"),
-  USAGE(2, "a mistake on the command line or in the configuration"),
-  DATA(3, "input that is missing, damaged or does not fit, or output that cannot be written"),
-  CHECKPOINT(4, "no checkpoint that can be used, or one that must not be overwritten"),
-  DIVERGED(5, "training stopped itself after too many steps with a loss or gradient not finite"),
-  SAVED(75, "told to stop by SIGINT or SIGTERM, and saved; the same command goes on from there");
+  INTERNAL_ERROR(1, "a defect or a failure of the machine; the log has the stack trace"),
+  USAGE(2, "a mistake on the command line, in the configuration or in the input"),
+  STORAGE(3, "a file system that refuses to read or to write, such as a full disk"),
+  DIVERGED(4, "too many steps in a row whose loss or gradient is not finite"),
+  SAVED(75, "told to stop by SIGINT or SIGTERM, and saved: the same command goes on");
 
   private final int number;
   private final String meaning;

@@ -10,8 +10,11 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.configuration.Violation;
 import picocli.CommandLine;
 
 class ErrorReportTest {
@@ -28,9 +31,28 @@ class ErrorReportTest {
   }
 
   @Test
+  void severalViolationsOfAConfigurationAreListedBelowOneErrorLine() {
+    Violation first = new Violation("a.yaml:3", List.of("seed"), "is x, expected a whole number");
+    Violation second = new Violation("a.yaml:9", List.of("nam"), "is no key, did you mean name?");
+    report(new ConfigurationException(List.of(first)));
+    assertEquals("error: a.yaml:3: seed is x, expected a whole number\n", out.toString());
+    out.getBuffer().setLength(0);
+
+    assertEquals(ExitCode.USAGE, report(new ConfigurationException(List.of(first, second))));
+    assertEquals(
+        """
+        error: 2 things are wrong:
+          a.yaml:3: seed is x, expected a whole number
+          a.yaml:9: nam is no key, did you mean name?
+        """,
+        out.toString());
+  }
+
+  @Test
   void aMissingFileIsNamedAsSuch() {
     assertEquals(
-        ExitCode.DATA, report(new UncheckedIOException(new NoSuchFileException("shards/a.arrow"))));
+        ExitCode.STORAGE,
+        report(new UncheckedIOException(new NoSuchFileException("shards/a.arrow"))));
     assertEquals("error: no such file: shards/a.arrow\n", out.toString());
   }
 

@@ -1,0 +1,152 @@
+package org.pretrain4j.launch.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Map;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.model.ModelConfig;
+import org.pretrain4j.trainer.run.TrainingConfig.Precision;
+
+/** The formulas against what was published about the SmolLM3-3B run. */
+class RunPlanTest {
+  private static final double MEASURED_MFU = 0.307;
+
+  private final RunPlan reference =
+      new RunPlan(ReferenceRun.run(), Gpu.named("h100"), 384, MEASURED_MFU);
+
+  @Test
+  void countsThePublishedParametersAndFlops() {
+    assertEquals(3_075_098_624L, reference.cost().parameters());
+    assertEquals(22.07e9, reference.cost().flopsPerToken(), 0.01e9);
+  }
+
+  @Test
+  void anUntiedTableCostsMemoryButOnlyOneMatrixProduct() {
+    ModelConfig tied = ReferenceRun.MODEL;
+    ModelConfig untied =
+        new ModelConfig(128_256, 2048, 11_008, 36, 16, 4, 0, 50_000, 4, 1e-6, 0.02, 4096, false);
+    ModelCost one = ModelCost.of(tied, 4096);
+    ModelCost two = ModelCost.of(untied, 4096);
+    assertEquals(262_668_288, two.parameters() - one.parameters());
+    assertEquals(one.flopsPerToken(), two.flopsPerToken());
+  }
+
+  @Test
+  void atTheMeasuredUtilisationABusyGpuRunsAtThePublishedSpeed() {
+    assertEquals(13_750, reference.busyTokensPerSecondPerGpu(), 30);
+  }
+
+  @Test
+  void takesThePublishedDaysWhereNoGpuIsIdle() {
+    // Tensor parallelism over pairs kept all 384 GPUs busy; per GPU that is 192 ranks twice as
+    // fast.
+    RunPlan pairs = new RunPlan(reference.config(), twice(Gpu.named("h100")), 192, MEASURED_MFU);
+    assertEquals(0, pairs.deal().idleShare());
+    assertEquals(0.447, pairs.stepSeconds(), 0.002);
+    assertEquals(24.4, pairs.days(), 0.15);
+    assertEquals(5.28e6, pairs.tokensPerSecond(), 0.02e6);
+    assertEquals(384 * 24 * 24.4, 2 * pairs.gpuHours(), 384 * 24 * 0.15);
+  }
+
+  @Test
+  void aQuarterOfTheTimeIsIdleIf384RanksShare576Rows() {
+    RowDeal deal = reference.deal();
+    assertEquals(576, deal.rows());
+    assertEquals(2, deal.mostRows());
+    assertEquals(0.25, deal.idleShare(), 1e-12);
+    assertEquals(288, deal.evenBelow());
+    assertEquals(OptionalLong.of(576), deal.evenAbove());
+    assertEquals(24.4 / 0.75, reference.days(), 0.2);
+  }
+
+  @Test
+  void ranksWithoutRowsAreIdle() {
+    RowDeal deal = new RowDeal(4, 6);
+    assertEquals(1.0 / 3, deal.idleShare(), 1e-12);
+    assertEquals(4, deal.evenBelow());
+    assertTrue(deal.evenAbove().isEmpty());
+  }
+
+  @Test
+  void memoryOfTheReferenceRun() {
+    long parameters = 3_075_098_624L;
+    MemoryPlan sharded = memory(1, 576);
+    assertEquals(2 * parameters, sharded.weights());
+    assertEquals(4 * Math.ceilDiv(parameters, 576), sharded.gradients());
+    assertEquals(12 * Math.ceilDiv(parameters, 576), sharded.optimizer());
+    // Input, norms, attention and feed-forward of a layer, counted by hand from the operators.
+    long layer = 4096 + 2 * (8192 + 4096 + 4096) + 4 * 4096 + 4 * 16 + 4 * 22_016;
+    assertEquals(4096 * 36 * layer, sharded.activations());
+    assertEquals(1024L * 128_256 * 20, sharded.logits());
+    assertEquals(
+        sharded.weights()
+            + sharded.gradients()
+            + sharded.optimizer()
+            + sharded.activations()
+            + sharded.logits(),
+        sharded.totalBytes());
+    // The reference run saw that the model without tensor parallelism and sharding does not fit at
+    // 3 rows.
+    assertTrue(memory(3, 1).totalBytes() > Gpu.named("h100").memoryBytes());
+  }
+
+  @Test
+  void addingUpMicroBatchesNeedsAllGradientsOnEveryRank() {
+    assertEquals(4 * 3_075_098_624L, memory(1, 288).gradients());
+    assertEquals(4 * Math.ceilDiv(3_075_098_624L, 288), memory(2, 288).gradients());
+  }
+
+  @Test
+  void aMicroBatchIsNoLargerThanARanksRows() {
+    assertEquals(memory(1, 576).activations(), memory(3, 576).activations());
+  }
+
+  @Test
+  void communicationAndCheckpoint() {
+    double bytes = (4.0 + 2.0) * 3_075_098_624L * 383 / 384;
+    assertEquals(bytes, reference.communicationBytes(), 1);
+    assertEquals(bytes / 330e9, reference.communicationSeconds(reference.busBandwidth()), 1e-6);
+    assertEquals(36_901_183_488L, reference.checkpointBytes());
+    assertEquals(480e9, new RunPlan(reference.config(), reference.gpu(), 8, 0.3).busBandwidth());
+    assertEquals(0, new RunPlan(reference.config(), reference.gpu(), 1, 0.3).communicationBytes());
+  }
+
+  @Test
+  void tokensOfADatasetAreItsSharesOfTheStages() {
+    Map<String, Double> tokens = reference.tokensByDataset();
+    double batch = 2_359_296;
+    assertEquals(
+        batch * (3_450_000 * 0.75 + 750_000 * 0.5 + 520_000 * 0.8), tokens.get("web"), batch);
+    assertEquals(batch * 4_720_000, tokens.get("web") + tokens.get("code"), batch);
+    assertEquals(11.136e12, batch * 4_720_000, 0.001e12);
+  }
+
+  @Test
+  void anUnknownGpuIsAnErrorThatNamesTheKnownOnes() {
+    assertEquals("h100", Gpu.named("H100").name());
+    UserException error = assertThrows(UserException.class, () -> Gpu.named("h1000"));
+    assertTrue(error.getMessage().contains("h100, h200"), error.getMessage());
+    assertFalse(error.getMessage().contains("\n"));
+  }
+
+  private static MemoryPlan memory(int microBatchSize, long ranks) {
+    return MemoryPlan.of(
+        ReferenceRun.MODEL,
+        ReferenceRun.training(microBatchSize, Precision.BF16),
+        new RowDeal(576, ranks));
+  }
+
+  private static Gpu twice(Gpu gpu) {
+    return new Gpu(
+        "a pair",
+        2 * gpu.peakFlops(),
+        2 * gpu.memoryBytes(),
+        gpu.nodeBusBandwidth(),
+        gpu.clusterBusBandwidth());
+  }
+}

@@ -9,9 +9,8 @@ import org.pretrain4j.configuration.Key;
 public record CheckpointConfig(
     @Key("Steps between two checkpoints") long everySteps,
     @Key("How many of the newest checkpoints are kept") @Default("3") int keepLast,
-    @Key(
-            "Folder of the checkpoints, on any file system that Hadoop knows;"
-                + " `<run_folder>/checkpoints` if absent")
+    @Key("Folder of the checkpoints, on any file system that Hadoop knows")
+        @Default(value = "null", meaning = "`<run_folder>/checkpoints`")
         Optional<String> folder) {
 
   public CheckpointConfig {

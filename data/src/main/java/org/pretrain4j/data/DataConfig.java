@@ -16,9 +16,8 @@ public record DataConfig(
                 + " never read")
         Map<String, DatasetConfig> datasets,
     @Key("How many steps the loader reads ahead of the trainer") @Default("4") int readAheadSteps,
-    @Key(
-            "Folder for the shards of datasets given as text or synthetic, one folder each;"
-                + " `<run_folder>/data` if absent")
+    @Key("Folder for the shards of datasets given as text or synthetic, one folder each")
+        @Default(value = "null", meaning = "`<run_folder>/data`")
         Optional<String> preparedFolder) {
 
   public DataConfig {

@@ -29,13 +29,18 @@ public record ScheduleConfig(
         @Default("wsd")
         Type type,
     @Key("Steps over which the learning rate rises linearly from 0") long warmupSteps,
-    @Key("Step, counted from 0, at which the decay begins; `warmup_steps` if absent")
+    @Key("Step, counted from 0, at which the decay begins")
+        @Default(value = "null", meaning = "`warmup_steps`")
         Optional<Long> decayStartStep,
-    @Key(
-            "Steps that the decay takes; if absent the run's steps less warmup_steps, and less"
-                + " decay_start_step where that is given")
+    @Key("Steps that the decay takes")
+        @Default(
+            value = "null",
+            meaning =
+                "the run's steps less `warmup_steps`, and less `decay_start_step` where that is"
+                    + " given")
         Optional<Long> decaySteps,
-    @Key("Shape of the decay; if absent `linear` for wsd; always `cosine` for cosine")
+    @Key("Shape of the decay; a cosine schedule has no other than `cosine`")
+        @Default(value = "null", meaning = "`linear`, or `cosine` in a cosine schedule")
         Optional<DecayShape> decayShape,
     @Key("Learning rate at the end of the decay and after it") @Default("0")
         double minLearningRate) {
@@ -102,16 +107,18 @@ public record ScheduleConfig(
         "at most the run's " + totalSteps + " steps");
     long start = decayStartStep.orElse(warmupSteps);
     checks.together(
-        List.of("decay_start_step"),
+        List.of("decay_start_step", "warmup_steps"),
         () -> start <= totalSteps,
         start,
         "at most the run's " + totalSteps + " steps");
     long steps = decaySteps.orElse(totalSteps - warmupSteps - decayStartStep.orElse(0L));
-    checks.together(
+    checks.require(
+        steps >= 0 && steps <= totalSteps + 1 - start,
         List.of("decay_steps", "decay_start_step", "warmup_steps"),
-        () -> steps >= 0 && steps <= totalSteps + 1 - start,
-        steps,
-        "0 to "
+        "is "
+            + steps
+            + (decaySteps.isPresent() ? "" : " by default")
+            + ", expected 0 to "
             + (totalSteps + 1 - start)
             + " as the run has "
             + totalSteps

@@ -26,7 +26,8 @@ import org.pretrain4j.trainer.parallel.ParallelismConfig;
  */
 public record RunConfig(
     @Key("Name of the run") String name,
-    @Key("Folder of the run's metrics, configuration and checkpoints; `runs/<name>` if absent")
+    @Key("Folder of the run's metrics, configuration and checkpoints")
+        @Default(value = "null", meaning = "`runs/<name>`")
         Optional<String> runFolder,
     @Key("Seed of all that is random in the run") @Default("6") long seed,
     @Key("The model") ModelConfig model,

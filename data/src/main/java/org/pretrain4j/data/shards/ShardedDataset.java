@@ -1,0 +1,198 @@
+package org.pretrain4j.data.shards;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.storage.Storage;
+
+/**
+ * A folder of shards with its manifest, opened for reading. Shards are opened when they are first
+ * read. Thread-safe; holds no file open.
+ */
+public final class ShardedDataset {
+  // An open shard is its block index: some 25 bytes for each block of a quarter million tokens.
+  private static final int OPEN_SHARDS = 256;
+
+  private final Storage storage;
+  private final Path folder;
+  private final Manifest manifest;
+  private final BlockCache cache;
+  private final Map<Integer, Shard> open =
+      new LinkedHashMap<>(64, 0.75f, true) {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Integer, Shard> eldest) {
+          return size() > OPEN_SHARDS;
+        }
+      };
+
+  private ShardedDataset(Storage storage, Path folder, Manifest manifest, BlockCache cache) {
+    this.storage = storage;
+    this.folder = folder;
+    this.manifest = manifest;
+    this.cache = cache;
+  }
+
+  /**
+   * Opens a dataset and checks that all its files are there at their full sizes; their contents are
+   * verified block by block as they are read.
+   *
+   * @param tokenizer that the run uses
+   * @throws ShardException naming the file, if manifest or shards are missing, damaged or made with
+   *     another tokenizer
+   */
+  public static ShardedDataset open(
+      Storage storage, Path folder, TokenizerIdentity tokenizer, BlockCache cache) {
+    ShardedDataset dataset = openManifest(storage, folder, cache);
+    dataset.checkTokenizer(tokenizer);
+    dataset.checkFiles();
+    return dataset;
+  }
+
+  /** Opens a manifest without looking at its shards or asking for a tokenizer. */
+  public static ShardedDataset openManifest(Storage storage, Path folder, BlockCache cache) {
+    Manifest manifest = ManifestFile.read(storage, new Path(folder, Manifest.FILE));
+    return new ShardedDataset(storage, folder, manifest, cache);
+  }
+
+  private void checkTokenizer(TokenizerIdentity tokenizer) {
+    String file = new Path(folder, Manifest.FILE).toUri().getPath();
+    TokenizerIdentity mine = manifest.tokenizer();
+    if (!mine.fingerprint().equals(tokenizer.fingerprint())) {
+      throw new ShardException(
+          file,
+          "made with another tokenizer ("
+              + mine.fingerprint()
+              + ") than the run's ("
+              + tokenizer.fingerprint()
+              + "); tokenize the text again or name the right tokenizer");
+    }
+    if (!mine.equals(tokenizer)) {
+      throw new ShardException(
+          file,
+          "vocabulary of "
+              + mine.vocabSize()
+              + " with end of document "
+              + mine.endOfDocument()
+              + ", but the run's tokenizer has "
+              + tokenizer.vocabSize()
+              + " and "
+              + tokenizer.endOfDocument());
+    }
+  }
+
+  private void checkFiles() {
+    Map<String, Long> sizes = new HashMap<>();
+    try {
+      for (FileStatus file : storage.list(folder)) {
+        sizes.put(file.getPath().getName(), file.getLen());
+      }
+    } catch (IOException e) {
+      throw new ShardException(folder.toUri().getPath(), "cannot be read: " + e.getMessage(), e);
+    }
+    for (ShardEntry shard : manifest.shards()) {
+      String name = path(shard).toUri().getPath();
+      Long bytes = sizes.get(shard.name());
+      if (bytes == null) {
+        throw new ShardException(name, "is missing, but the manifest lists it; restore the file");
+      }
+      Shard.checkSize(name, bytes, shard);
+    }
+  }
+
+  public Manifest manifest() {
+    return manifest;
+  }
+
+  public Path folder() {
+    return folder;
+  }
+
+  private Path path(ShardEntry shard) {
+    return new Path(folder, shard.name());
+  }
+
+  /**
+   * The dataset as sequences.
+   *
+   * @param name of the dataset, part of the seed of its order
+   * @throws UserException if there is not one whole sequence
+   */
+  public SequenceWindows windows(String name, int sequenceLength, long seed) {
+    return new SequenceWindows(this, name, sequenceLength, seed);
+  }
+
+  /** Copies tokens [from, from + into.length) of a shard and notes where documents begin. */
+  Sequence read(int shardNumber, long from, int length) {
+    Shard shard = shard(shardNumber);
+    BlockIndex index = shard.index();
+    int[] tokens = new int[length];
+    int[] starts = new int[8];
+    int startCount = 0;
+    int block = index.find(from);
+    int copied = 0;
+    while (copied < length) {
+      Block content = block(shardNumber, shard, block);
+      int at = (int) (from + copied - index.firstToken(block));
+      int count = Math.min(length - copied, content.tokens().length - at);
+      System.arraycopy(content.tokens(), at, tokens, copied, count);
+      int[] ends = content.documentEnds();
+      int firstEnd = Arrays.binarySearch(ends, at + 1);
+      for (int i = firstEnd >= 0 ? firstEnd : -firstEnd - 1; i < ends.length; i++) {
+        int start = ends[i] - at + copied;
+        if (ends[i] > at + count || start == length) {
+          break;
+        }
+        if (startCount == starts.length) {
+          starts = Arrays.copyOf(starts, 2 * startCount);
+        }
+        starts[startCount++] = start;
+      }
+      copied += count;
+      block++;
+    }
+    return new Sequence(tokens, Arrays.copyOf(starts, startCount));
+  }
+
+  private Block block(int shardNumber, Shard shard, int block) {
+    BlockCache.Key key = new BlockCache.Key(new ShardKey(this, shardNumber), block);
+    return cache.get(key, () -> shard.read(block));
+  }
+
+  private record ShardKey(ShardedDataset dataset, int shard) {}
+
+  private Shard shard(int number) {
+    synchronized (open) {
+      Shard shard = open.get(number);
+      if (shard != null) {
+        return shard;
+      }
+    }
+    ShardEntry entry = manifest.shards().get(number);
+    Shard shard = Shard.open(storage, path(entry), entry, manifest.tokenizer());
+    synchronized (open) {
+      open.put(number, shard);
+    }
+    return shard;
+  }
+
+  /**
+   * Reads and verifies everything.
+   *
+   * @throws ShardException naming the first damaged file
+   */
+  public void verify() {
+    for (int i = 0; i < manifest.shards().size(); i++) {
+      Shard shard = shard(i);
+      for (int block = 0; block < shard.index().size(); block++) {
+        shard.read(block);
+      }
+    }
+  }
+}

@@ -1,0 +1,64 @@
+package org.pretrain4j.data.storage;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.Semaphore;
+
+/**
+ * Exclusive use of something in a local folder among processes (the operating system frees it when
+ * a process dies) and among the threads of this one.
+ */
+public final class FolderLock implements AutoCloseable {
+  // File locks belong to the whole JVM, so that threads need a lock of their own.
+  private static final ConcurrentMap<Path, Semaphore> THREADS = new ConcurrentHashMap<>();
+
+  private final FileChannel channel;
+  private final Semaphore threads;
+
+  private FolderLock(FileChannel channel, Semaphore threads) {
+    this.channel = channel;
+    this.threads = threads;
+  }
+
+  static FolderLock none() {
+    return new FolderLock(null, null);
+  }
+
+  static FolderLock acquire(Path file) throws IOException {
+    Semaphore threads =
+        THREADS.computeIfAbsent(file.toAbsolutePath().normalize(), key -> new Semaphore(1));
+    threads.acquireUninterruptibly();
+    FileChannel channel = null;
+    try {
+      channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      channel.lock();
+      return new FolderLock(channel, threads);
+    } catch (IOException | RuntimeException e) {
+      threads.release();
+      if (channel != null) {
+        channel.close();
+      }
+      throw e;
+    }
+  }
+
+  /** True if other writers are kept out. */
+  public boolean exclusive() {
+    return channel != null;
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (channel != null) {
+      try {
+        channel.close();
+      } finally {
+        threads.release();
+      }
+    }
+  }
+}

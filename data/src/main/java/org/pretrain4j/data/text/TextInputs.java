@@ -1,0 +1,82 @@
+package org.pretrain4j.data.text;
+
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.pretrain4j.data.storage.Storage;
+
+/** Finds the files of a corpus and opens them by format and compression. */
+public final class TextInputs {
+  private static final int BUFFER_BYTES = 1 << 18;
+
+  private TextInputs() {}
+
+  /**
+   * @param globs files, folders or patterns; a file that several of them match is read once
+   * @param textColumn the field that holds the text; ignored for {@link TextFormat#TEXT}
+   * @throws org.pretrain4j.configuration.UserException if a pattern matches no file
+   */
+  public static List<DocumentInput> find(
+      Storage storage, List<String> globs, TextFormat format, String textColumn)
+      throws IOException {
+    Map<Path, DocumentInput> inputs = new LinkedHashMap<>();
+    for (String glob : globs) {
+      for (FileStatus file : storage.glob(glob)) {
+        inputs.computeIfAbsent(
+            file.getPath(), path -> new TextFile(storage, file, format, textColumn));
+      }
+    }
+    return List.copyOf(inputs.values());
+  }
+
+  private record TextFile(Storage storage, FileStatus file, TextFormat format, String textColumn)
+      implements DocumentInput {
+    @Override
+    public String name() {
+      Path path = file.getPath();
+      return storage.isLocal(path) ? path.toUri().getPath() : path.toString();
+    }
+
+    @Override
+    public long bytes() {
+      return file.getLen();
+    }
+
+    @Override
+    public String identity() {
+      return name()
+          + "|"
+          + file.getLen()
+          + "|"
+          + file.getModificationTime()
+          + "|"
+          + format
+          + (format == TextFormat.JSONL ? "|" + textColumn : "");
+    }
+
+    @Override
+    public DocumentReader open() throws IOException {
+      CountingStream counted = new CountingStream(storage.open(file.getPath()));
+      try {
+        InputStream content =
+            Compression.of(file.getPath().getName())
+                .decompress(new BufferedInputStream(counted, BUFFER_BYTES));
+        return switch (format) {
+          case TEXT -> new WholeFileReader(name(), content, counted);
+          case JSONL -> new JsonLinesReader(name(), content, counted, textColumn);
+        };
+      } catch (IOException e) {
+        counted.close();
+        throw Malformed.unreadable(name(), e);
+      } catch (RuntimeException e) {
+        counted.close();
+        throw e;
+      }
+    }
+  }
+}

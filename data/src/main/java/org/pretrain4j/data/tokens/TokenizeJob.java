@@ -1,0 +1,204 @@
+package org.pretrain4j.data.tokens;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.ManifestFile;
+import org.pretrain4j.data.shards.ShardWriter;
+import org.pretrain4j.data.storage.FolderLock;
+import org.pretrain4j.data.storage.Storage;
+import org.pretrain4j.data.text.DocumentInput;
+
+/**
+ * Tokenizes documents into a dataset folder. The shards depend on inputs, tokenizer and options,
+ * not on the number of threads nor on interruptions: a killed job that is run again goes on after
+ * its last finished shard and ends with the same bytes. Memory is bounded by the text in flight.
+ */
+public final class TokenizeJob {
+  private static final int BATCH_CHARACTERS = 1 << 16;
+  private static final long MAX_CHARACTERS_IN_FLIGHT = 64L << 20;
+
+  private final Storage storage;
+  private final Tokenizer tokenizer;
+  private final List<DocumentInput> inputs;
+  private final Path folder;
+  private final TokenizeOptions options;
+  private final PreparationListener listener;
+  private final WorkerFiles files;
+
+  /**
+   * @param inputs of all workers; this one takes its part
+   * @param folder of the dataset, made if missing
+   */
+  public TokenizeJob(
+      Storage storage,
+      Tokenizer tokenizer,
+      List<DocumentInput> inputs,
+      Path folder,
+      TokenizeOptions options,
+      PreparationListener listener) {
+    this.storage = storage;
+    this.tokenizer = tokenizer;
+    this.inputs = ownInputs(inputs, options);
+    this.folder = folder;
+    this.options = options;
+    this.listener = listener;
+    this.files = new WorkerFiles(options.worker(), options.workers());
+  }
+
+  private static List<DocumentInput> ownInputs(
+      List<DocumentInput> inputs, TokenizeOptions options) {
+    List<DocumentInput> own = new ArrayList<>();
+    for (int i = options.worker(); i < inputs.size(); i += options.workers()) {
+      own.add(inputs.get(i));
+    }
+    if (own.isEmpty()) {
+      throw new UserException(
+          "worker "
+              + options.worker()
+              + "/"
+              + options.workers()
+              + " has nothing to do: there are "
+              + inputs.size()
+              + " input files; use at most as many workers");
+    }
+    return own;
+  }
+
+  /**
+   * Runs the job, or what is left of it; returns at once if it is complete.
+   *
+   * @return the dataset's manifest, or this worker's if there are several
+   * @throws UserException if an input is malformed, there is no text, or writing fails
+   */
+  public Manifest run() {
+    Path manifest = new Path(folder, files.manifest());
+    try (FolderLock lock = storage.lock(folder, files.prefix())) {
+      String job = JobIdentity.of(inputs, tokenizer, options);
+      TokenizeJournal journal = TokenizeJournal.read(storage, folder, files, job, listener);
+      if (storage.exists(manifest)) {
+        if (!journal.complete()) {
+          throw new UserException(
+              "'"
+                  + folder.toUri().getPath()
+                  + "' already holds a dataset made from other inputs or options; choose another"
+                  + " folder or delete it");
+        }
+        return ManifestFile.read(storage, manifest);
+      }
+      if (lock.exclusive()) {
+        storage.deleteTemporaries(folder, files.prefix());
+      }
+      TokenizeJournal done = tokenize(journal);
+      Manifest result = new Manifest(tokenizer.identity(), done.shards());
+      done.finished().write(storage, folder, files);
+      ManifestFile.write(storage, manifest, result);
+      return result;
+    } catch (IOException e) {
+      throw Storage.failed("write the dataset", folder, e);
+    }
+  }
+
+  private TokenizeJournal tokenize(TokenizeJournal journal) throws IOException {
+    TokenizeJournal state = journal;
+    ShardWriter writer = null;
+    try (DocumentFeed feed =
+            new DocumentFeed(inputs, state.nextInput(), state.nextDocument(), BATCH_CHARACTERS);
+        ExecutorService pool =
+            Executors.newFixedThreadPool(
+                options.threads(), Thread.ofPlatform().name("tokenize-", 0).daemon().factory())) {
+      ProgressMeter meter = new ProgressMeter(feed, inputs, listener);
+      ArrayDeque<Future<EncodedBatch>> pending = new ArrayDeque<>();
+      ArrayDeque<Long> sizes = new ArrayDeque<>();
+      long inFlight = 0;
+      try {
+        while (true) {
+          while (pending.size() < 4 * options.threads() + 4
+              && inFlight < MAX_CHARACTERS_IN_FLIGHT
+              && feed.hasNext()) {
+            DocumentFeed.Batch batch = feed.next();
+            pending.add(pool.submit(() -> encode(batch)));
+            sizes.add(batch.characters());
+            inFlight += batch.characters();
+          }
+          if (pending.isEmpty()) {
+            break;
+          }
+          EncodedBatch batch = get(pending.remove());
+          inFlight -= sizes.remove();
+          for (EncodedDocument document : batch.documents()) {
+            if (writer == null) {
+              Path shard = new Path(folder, files.shard(state.shards().size()));
+              writer = new ShardWriter(storage, shard, tokenizer.identity(), options.blockTokens());
+            }
+            writer.add(document.tokens());
+            meter.wrote(document.tokens().length);
+            if (writer.tokens() >= options.shardTokens()) {
+              state = state.with(writer.finish(), document.input(), document.document() + 1);
+              writer.close();
+              writer = null;
+              state.write(storage, folder, files);
+            }
+          }
+          meter.report(false);
+        }
+        if (writer != null) {
+          state = state.with(writer.finish(), inputs.size(), 0);
+        }
+        meter.report(true);
+      } finally {
+        pool.shutdownNow();
+      }
+    } finally {
+      if (writer != null) {
+        writer.close();
+      }
+    }
+    if (state.shards().isEmpty()) {
+      throw new UserException(
+          "no text in "
+              + inputs.getFirst().name()
+              + (inputs.size() > 1 ? " and " + (inputs.size() - 1) + " more files" : "")
+              + ": all are empty");
+    }
+    return state;
+  }
+
+  private record EncodedDocument(int[] tokens, int input, long document) {}
+
+  private record EncodedBatch(List<EncodedDocument> documents) {}
+
+  private EncodedBatch encode(DocumentFeed.Batch batch) {
+    List<EncodedDocument> encoded = new ArrayList<>(batch.documents().size());
+    for (DocumentFeed.Numbered numbered : batch.documents()) {
+      int[] ids = tokenizer.encode(numbered.document().text());
+      int[] tokens = Arrays.copyOf(ids, ids.length + 1);
+      tokens[ids.length] = tokenizer.endOfDocument();
+      encoded.add(new EncodedDocument(tokens, numbered.input(), numbered.number()));
+    }
+    return new EncodedBatch(encoded);
+  }
+
+  private static EncodedBatch get(Future<EncodedBatch> future) {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException("tokenization failed", e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new UserException("tokenization was interrupted; run it again to go on", e);
+    }
+  }
+}

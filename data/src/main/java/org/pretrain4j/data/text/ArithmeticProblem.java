@@ -24,6 +24,15 @@ final class ArithmeticProblem {
   }
 
   private String write() {
+    problem();
+    if (random.nextInt(5) < 2) {
+      out.append('\n');
+      problem();
+    }
+    return out.toString();
+  }
+
+  private void problem() {
     switch (random.nextInt(12)) {
       case 0 -> addition();
       case 1 -> subtraction();
@@ -38,7 +47,6 @@ final class ArithmeticProblem {
       case 10 -> commonDivisor();
       default -> story();
     }
-    return out.toString();
   }
 
   private ArithmeticProblem line(Object... parts) {

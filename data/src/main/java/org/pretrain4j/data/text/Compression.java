@@ -1,6 +1,5 @@
 package org.pretrain4j.data.text;
 
-import com.github.luben.zstd.ZstdInputStream;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -32,7 +31,7 @@ enum Compression {
                   .setDecompressConcatenated(true)
                   .get(),
               BUFFER_BYTES);
-      case ZSTD -> new BufferedInputStream(new ZstdInputStream(in), BUFFER_BYTES);
+      case ZSTD -> new ZstdFrames(in);
     };
   }
 }

@@ -3,9 +3,9 @@ package org.pretrain4j.data.text;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.data.storage.Storage;
@@ -17,18 +17,19 @@ public final class TextInputs {
   private TextInputs() {}
 
   /**
-   * @param globs files, folders or patterns; a file that several of them match is read once
+   * @param globs files, folders or patterns; a file that several of them match is read once; files
+   *     are read in the order of their names
    * @param textColumn the field that holds the text; ignored for {@link TextFormat#TEXT}
    * @throws org.pretrain4j.configuration.UserException if a pattern matches no file
    */
   public static List<DocumentInput> find(
       Storage storage, List<String> globs, TextFormat format, String textColumn)
       throws IOException {
-    Map<Path, DocumentInput> inputs = new LinkedHashMap<>();
+    Map<String, DocumentInput> inputs = new TreeMap<>();
     for (String glob : globs) {
       for (FileStatus file : storage.glob(glob)) {
         inputs.computeIfAbsent(
-            file.getPath(), path -> new TextFile(storage, file, format, textColumn));
+            file.getPath().toString(), path -> new TextFile(storage, file, format, textColumn));
       }
     }
     return List.copyOf(inputs.values());

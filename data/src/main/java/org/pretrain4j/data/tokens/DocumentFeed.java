@@ -19,6 +19,7 @@ final class DocumentFeed implements AutoCloseable {
 
   private final List<DocumentInput> inputs;
   private final int batchCharacters;
+  private final long skippedBytes;
   private int input;
   private long number;
   private long finishedBytes;
@@ -39,6 +40,12 @@ final class DocumentFeed implements AutoCloseable {
       number++;
       advance();
     }
+    skippedBytes = firstInput == 0 && firstDocument == 0 ? 0 : bytesRead();
+  }
+
+  /** Bytes of the inputs before the first document. */
+  long skippedBytes() {
+    return skippedBytes;
   }
 
   boolean hasNext() {

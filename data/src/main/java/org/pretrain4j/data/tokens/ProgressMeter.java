@@ -20,7 +20,7 @@ final class ProgressMeter {
     this.feed = feed;
     this.listener = listener;
     this.totalBytes = inputs.stream().mapToLong(DocumentInput::bytes).sum();
-    this.firstBytes = feed.bytesRead();
+    this.firstBytes = feed.skippedBytes();
   }
 
   void wrote(int documentTokens) {

@@ -82,11 +82,9 @@ public final class TokenizeJob {
    */
   public Manifest run() {
     Path manifest = new Path(folder, files.manifest());
-    try (FolderLock lock = storage.lock(folder, files.prefix())) {
-      String job = JobIdentity.of(inputs, tokenizer, options);
-      TokenizeJournal journal = TokenizeJournal.read(storage, folder, files, job, listener);
+    try (FolderLock lock = storage.lock(folder, files.prefix() + "tokenize")) {
       if (storage.exists(manifest)) {
-        if (!journal.complete()) {
+        if (!isResult()) {
           throw new UserException(
               "'"
                   + folder.toUri().getPath()
@@ -98,14 +96,25 @@ public final class TokenizeJob {
       if (lock.exclusive()) {
         storage.deleteTemporaries(folder, files.prefix());
       }
-      TokenizeJournal done = tokenize(journal);
+      TokenizeJournal done =
+          tokenize(TokenizeJournal.read(storage, folder, files, identity(), listener));
       Manifest result = new Manifest(tokenizer.identity(), done.shards());
-      done.finished().write(storage, folder, files);
       ManifestFile.write(storage, manifest, result);
       return result;
     } catch (IOException e) {
       throw Storage.failed("write the dataset", folder, e);
     }
+  }
+
+  /** True if the folder's dataset came from this very job: the same inputs and options. */
+  public boolean isResult() throws IOException {
+    Path journal = new Path(folder, files.journal());
+    return storage.exists(journal)
+        && identity().equals(TokenizeJournal.recordedJob(storage, journal));
+  }
+
+  private String identity() {
+    return JobIdentity.of(inputs, tokenizer, options);
   }
 
   private TokenizeJournal tokenize(TokenizeJournal journal) throws IOException {
@@ -153,6 +162,7 @@ public final class TokenizeJob {
         }
         if (writer != null) {
           state = state.with(writer.finish(), inputs.size(), 0);
+          state.write(storage, folder, files);
         }
         meter.report(true);
       } finally {

@@ -1,5 +1,6 @@
 package org.pretrain4j.data.tokens;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -19,10 +20,8 @@ import org.pretrain4j.data.storage.Storage;
  * @param job digest of inputs, tokenizer and options
  * @param nextInput number of the input that holds the next document
  * @param nextDocument its number in that input
- * @param complete all shards are finished
  */
-record TokenizeJournal(
-    String job, List<ShardEntry> shards, int nextInput, long nextDocument, boolean complete) {
+record TokenizeJournal(String job, List<ShardEntry> shards, int nextInput, long nextDocument) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   TokenizeJournal {
@@ -32,11 +31,7 @@ record TokenizeJournal(
   TokenizeJournal with(ShardEntry shard, int nextInput, long nextDocument) {
     List<ShardEntry> all = new ArrayList<>(shards);
     all.add(shard);
-    return new TokenizeJournal(job, all, nextInput, nextDocument, false);
-  }
-
-  TokenizeJournal finished() {
-    return new TokenizeJournal(job, shards, nextInput, nextDocument, true);
+    return new TokenizeJournal(job, all, nextInput, nextDocument);
   }
 
   void write(Storage storage, Path folder, WorkerFiles files) throws IOException {
@@ -44,7 +39,6 @@ record TokenizeJournal(
     root.put("job", job);
     root.put("next_input", nextInput);
     root.put("next_document", nextDocument);
-    root.put("complete", complete);
     ArrayNode list = root.putArray("shards");
     shards.forEach(shard -> ManifestFile.write(list.addObject(), shard));
     storage.publish(new Path(folder, files.journal()), JSON.writeValueAsBytes(root));
@@ -54,7 +48,7 @@ record TokenizeJournal(
   static TokenizeJournal read(
       Storage storage, Path folder, WorkerFiles files, String job, PreparationListener listener)
       throws IOException {
-    TokenizeJournal empty = new TokenizeJournal(job, List.of(), 0, 0, false);
+    TokenizeJournal empty = new TokenizeJournal(job, List.of(), 0, 0);
     Path file = new Path(folder, files.journal());
     if (!storage.exists(file)) {
       return empty;
@@ -81,6 +75,15 @@ record TokenizeJournal(
     }
   }
 
+  /** The job that a journal belongs to; empty if it cannot be read. */
+  static String recordedJob(Storage storage, Path journal) throws IOException {
+    try {
+      return JSON.readTree(storage.read(journal)).path("job").asText();
+    } catch (JsonProcessingException e) {
+      return "";
+    }
+  }
+
   private static TokenizeJournal parse(JsonNode root) {
     List<ShardEntry> shards = new ArrayList<>();
     for (JsonNode shard : root.path("shards")) {
@@ -90,7 +93,6 @@ record TokenizeJournal(
         root.path("job").asText(),
         shards,
         root.path("next_input").asInt(),
-        root.path("next_document").asLong(),
-        root.path("complete").asBoolean());
+        root.path("next_document").asLong());
   }
 }

@@ -1,5 +1,6 @@
 package org.pretrain4j.data.tokens;
 
+import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.IOException;
 import java.security.MessageDigest;
@@ -56,6 +57,7 @@ public final class Tokenizer implements AutoCloseable {
           "tokenizer '" + path + "' has no token '" + endOfDocument + "' to end documents with");
     }
     try {
+      LibUtils.checkStatus();
       long handle = TokenizersLibrary.LIB.createTokenizerFromString(file.json());
       return new Tokenizer(file, "sha256:" + sha256(content), id, handle);
     } catch (RuntimeException e) {

@@ -1,8 +1,11 @@
 package org.pretrain4j.trainer.libtorch;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
@@ -145,6 +148,21 @@ public final class Operators {
     return x.type() == type
         ? x
         : TO.on(x).integer(type.code()).flag(false).flag(false).none().result();
+  }
+
+  /** The one element of a float32 scalar, on the host. */
+  public static float toHostFloat(Tensor scalar) {
+    if (scalar.type() != ScalarType.FLOAT32 || scalar.elements() != 1) {
+      throw new IllegalArgumentException(scalar.describe() + " is not a float32 scalar");
+    }
+    if (!scalar.getDevice().isGpu()) {
+      return scalar.segment().get(ValueLayout.JAVA_FLOAT, 0);
+    }
+    try (NDManager host = scalar.getManager().newSubManager(Device.cpu())) {
+      Tensor copy = Tensor.empty(host, ScalarType.FLOAT32, 1);
+      copy.copyFrom(reshape(scalar, 1));
+      return copy.segment().get(ValueLayout.JAVA_FLOAT, 0);
+    }
   }
 
   /** The same elements in another shape. */

@@ -162,6 +162,15 @@ public final class Tensor extends PtNDArray {
     }
   }
 
+  /**
+   * Another handle on the same tensor, graph and all.
+   *
+   * @param manager owner of the handle
+   */
+  public Tensor alias(NDManager manager) {
+    return new Tensor((PtNDManager) manager, newHandle(handle()), type, sizes);
+  }
+
   /** Marks a leaf, so that {@link #gradient} has something to say after a backward pass. */
   public Tensor requireGradient() {
     JniUtils.attachGradient(this, true);

@@ -1,0 +1,19 @@
+package org.pretrain4j.trainer.model;
+
+import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.trainer.libtorch.Tensor;
+
+/** Takes the gradients of a backward pass, as they become known. */
+public interface GradientSink {
+
+  /**
+   * Adds a gradient to what was added before.
+   *
+   * @param parameter whose gradient it is; a parameter that is used twice is named twice
+   * @param gradient of the parameter's shape; the caller closes it
+   */
+  void add(FlatLayout.Entry parameter, Tensor gradient);
+
+  /** Says that nothing more will be added to the parameters of a part in this pass. */
+  void partDone(int part);
+}

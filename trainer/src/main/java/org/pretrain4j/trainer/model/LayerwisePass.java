@@ -1,0 +1,159 @@
+package org.pretrain4j.trainer.model;
+
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Map;
+import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.trainer.libtorch.GradientMode;
+import org.pretrain4j.trainer.libtorch.Operators;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.Tensor;
+
+/**
+ * The pass composed of libtorch's own operators and its automatic differentiation, one layer at a
+ * time: each layer's graph starts at a detached input and is seeded with the gradient from above,
+ * so a layer's gradients are known, and can travel, while the layers below still compute.
+ *
+ * <p>The head works on chunks of tokens, so the logits of a whole micro-batch never exist.
+ */
+public final class LayerwisePass implements TrainingPass {
+  private static final int HEAD_CHUNK_TOKENS = 1024;
+
+  private final SmolLm3 model;
+  private final ModelConfig config;
+  private final Map<String, FlatLayout.Entry> entries;
+  private final ParameterStorage storage;
+  private final NDManager manager;
+  private final ContextFactory contexts;
+
+  /**
+   * @param parent on the device to compute on; closed with this pass, not before
+   * @param type what the model computes in, the storage's type
+   * @param sequenceLength longest row
+   */
+  public LayerwisePass(
+      NDManager parent,
+      ModelConfig config,
+      ParameterStorage storage,
+      ScalarType type,
+      int sequenceLength) {
+    this.config = config;
+    this.model = new SmolLm3(config);
+    this.entries = LeafParameters.byName(ModelLayout.of(config).parameters());
+    this.storage = storage;
+    this.manager = parent.newSubManager();
+    this.contexts = new ContextFactory(manager, config, type, sequenceLength);
+  }
+
+  @Override
+  public double run(MicroBatch batch, GradientSink sink) {
+    try (NDManager scope = manager.newSubManager()) {
+      Context context = contexts.of(scope, batch);
+      Tensor indices = Batches.inputs(scope, batch);
+      LayerPass embedding = new LayerPass(scope, model.embedding(), new NDList(indices));
+      Deque<LayerPass> layers = new ArrayDeque<>();
+      Tensor hidden = embedding.output;
+      for (DecoderLayer layer : model.layers()) {
+        LayerPass pass = new LayerPass(scope, layer, context.with(hidden));
+        layers.push(pass);
+        hidden = pass.output;
+      }
+      Tensor gradient = Tensor.empty(scope, hidden.type(), hidden.getShape().getShape());
+      double loss = head(scope, hidden, batch, gradient, sink);
+      int part = config.numHiddenLayers() + 1;
+      sink.partDone(part);
+      while (!layers.isEmpty()) {
+        gradient = layers.pop().backward(gradient, sink);
+        sink.partDone(--part);
+      }
+      embedding.backward(gradient, sink);
+      sink.partDone(0);
+      return loss;
+    }
+  }
+
+  /**
+   * Loss and gradients of the head, chunk by chunk.
+   *
+   * @param hidden {@code [batch, sequence, hidden]}
+   * @param gradient takes the gradient with respect to {@code hidden}
+   */
+  private double head(
+      NDManager scope, Tensor hidden, MicroBatch batch, Tensor gradient, GradientSink sink) {
+    long tokens = hidden.elements() / config.hiddenSize();
+    int[] targets = Batches.flatTargets(batch);
+    double loss = 0;
+    for (long start = 0; start < tokens; start += HEAD_CHUNK_TOKENS) {
+      long end = Math.min(tokens, start + HEAD_CHUNK_TOKENS);
+      long[] shape = {end - start, config.hiddenSize()};
+      try (NDManager chunk = scope.newSubManager()) {
+        LeafParameters parameters = new LeafParameters(chunk, storage, entries);
+        Tensor x = hidden.view(chunk, start * config.hiddenSize(), shape).requireGradient();
+        Tensor wanted = Batches.targets(chunk, targets, (int) start, (int) end);
+        Tensor sum =
+            GradientMode.record(
+                () -> {
+                  Tensor logits =
+                      (Tensor) model.head().compute(parameters, new NDList(x), true).head();
+                  return Operators.crossEntropySum(
+                      Operators.to(logits, ScalarType.FLOAT32), wanted, MicroBatch.MASKED);
+                });
+        loss += Operators.toHostFloat(sum);
+        Tensor one = Tensor.of(chunk, new float[] {1});
+        sum.backward(Operators.reshape(one));
+        gradient.view(chunk, start * config.hiddenSize(), shape).copyFrom(x.gradient());
+        parameters.drainInto(sink);
+      }
+    }
+    return loss;
+  }
+
+  @Override
+  public void close() {
+    manager.close();
+  }
+
+  /** One block's forward pass, kept for its backward pass. */
+  private final class LayerPass {
+    private final NDManager kept;
+    private final LeafParameters parameters;
+    private final Tensor input;
+    private final Tensor result;
+    private final Tensor output;
+
+    LayerPass(NDManager scope, ModelBlock block, NDList inputs) {
+      this.kept = scope.newSubManager();
+      this.parameters = new LeafParameters(kept, storage, entries);
+      Tensor first = (Tensor) inputs.head();
+      boolean differentiable = first.type() != ScalarType.INT64;
+      this.input = first.alias(kept);
+      if (differentiable) {
+        input.requireGradient();
+      }
+      // The handles of what lies between are closed at once: the graph keeps what it needs.
+      try (NDManager between = kept.newSubManager()) {
+        NDList local = new NDList(input.alias(between));
+        local.addAll(inputs.subNDList(1));
+        this.result =
+            GradientMode.record(
+                () -> ((Tensor) block.compute(parameters, local, true).head()).alias(kept));
+      }
+      this.output = result.view(kept, 0, result.getShape().getShape());
+    }
+
+    /** Returns the gradient with respect to the input, or null for one that has none. */
+    Tensor backward(Tensor gradient, GradientSink sink) {
+      result.backward(gradient);
+      gradient.close();
+      parameters.drainInto(sink);
+      Tensor below = null;
+      if (input.type() != ScalarType.INT64) {
+        below = input.gradient().alias(kept.getParentManager());
+      }
+      kept.close();
+      return below;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+package org.pretrain4j.trainer.sharding;
+
+import ai.djl.ndarray.NDManager;
+import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.ParameterStorage;
+import org.pretrain4j.trainer.parallel.ElementType;
+import org.pretrain4j.trainer.parallel.FlatBuffer;
+
+/** One rank's full set of values in one padded buffer: the weights that it computes with. */
+public final class ParameterBuffer implements ParameterStorage {
+  private final Tensor values;
+  private final Buckets buckets;
+
+  /**
+   * A buffer of zeros.
+   *
+   * @param manager on the device of the model; owns the buffer
+   */
+  public ParameterBuffer(NDManager manager, Buckets buckets, ScalarType type) {
+    this.values = Tensor.zeros(manager, type, buckets.storageElements());
+    this.buckets = buckets;
+  }
+
+  @Override
+  public Tensor view(NDManager manager, FlatLayout.Entry parameter) {
+    long[] sizes = parameter.shape().stream().mapToLong(Long::longValue).toArray();
+    return values.view(manager, buckets.storageOffset(parameter.offset()), sizes);
+  }
+
+  /** Type of the values. */
+  public ScalarType type() {
+    return values.type();
+  }
+
+  /** All values of a bucket, padding included, as one buffer for a collective. */
+  FlatBuffer bucket(Bucket bucket) {
+    return slice(bucket.storageStart(), bucket.chunk() * buckets.worldSize());
+  }
+
+  /** A rank's chunk of a bucket. */
+  FlatBuffer chunk(Bucket bucket, int rank) {
+    return slice(bucket.storageStart() + rank * bucket.chunk(), bucket.chunk());
+  }
+
+  private FlatBuffer slice(long start, long elements) {
+    ElementType type = values.type() == ScalarType.BFLOAT16 ? ElementType.BFLOAT16 : ElementType.FLOAT32;
+    return new FlatBuffer(values.address() + start * type.bytes(), elements, type);
+  }
+
+  /** The buffer as one tensor {@code [storageElements]}. */
+  Tensor tensor() {
+    return values;
+  }
+}

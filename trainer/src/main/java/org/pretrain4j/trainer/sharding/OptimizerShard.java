@@ -1,0 +1,167 @@
+package org.pretrain4j.trainer.sharding;
+
+import ai.djl.ndarray.NDManager;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.pretrain4j.checkpoints.Checkpoint;
+import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.optim.AdamW;
+import org.pretrain4j.trainer.optim.GradientNorm;
+import org.pretrain4j.trainer.optim.ParameterGroups;
+import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.FlatBuffer;
+import org.pretrain4j.trainer.parallel.Pending;
+
+/**
+ * What one rank owns of the optimizer's state: the float32 master weights and both moments of its
+ * ranges, packed in their order, so that it shrinks as the world grows.
+ */
+public final class OptimizerShard {
+  /** Names of the kinds of values in checkpoints. */
+  public static final String MASTER = "master";
+
+  public static final String EXP_AVG = "exp_avg";
+  public static final String EXP_AVG_SQ = "exp_avg_sq";
+
+  private record Piece(Bucket bucket, FlatRange range, long packedStart) {}
+
+  private final int rank;
+  private final List<FlatRange> ranges;
+  private final List<Piece> pieces = new ArrayList<>();
+  private final Map<String, Tensor> kinds = new LinkedHashMap<>();
+  private final NDManager manager;
+
+  /**
+   * State of zeros.
+   *
+   * @param manager owns the memory
+   */
+  public OptimizerShard(NDManager manager, Buckets buckets, int rank) {
+    this.manager = manager;
+    this.rank = rank;
+    this.ranges = buckets.rangesOf(rank);
+    long packed = 0;
+    for (Bucket bucket : buckets.buckets()) {
+      FlatRange range = bucket.ownedBy(rank);
+      if (range.length() > 0) {
+        pieces.add(new Piece(bucket, range, packed));
+        packed += range.length();
+      }
+    }
+    for (String kind : List.of(MASTER, EXP_AVG, EXP_AVG_SQ)) {
+      kinds.put(kind, Tensor.zeros(manager, ScalarType.FLOAT32, packed));
+    }
+  }
+
+  /** The ranges of the flat space that this rank owns, in the order in which they are packed. */
+  public List<FlatRange> ranges() {
+    return ranges;
+  }
+
+  /** The packed values of each kind, float32; they change with every update. */
+  public Map<String, MemorySegment> values() {
+    Map<String, MemorySegment> values = new LinkedHashMap<>();
+    kinds.forEach((kind, tensor) -> values.put(kind, tensor.segment()));
+    return values;
+  }
+
+  /** First values of a new run. */
+  public void initialize(ParameterInitializer initializer) {
+    for (Piece piece : pieces) {
+      initializer.fill(piece.range, slice(MASTER, piece));
+    }
+  }
+
+  /** Values of a checkpoint, whatever the world size that wrote it. */
+  public void load(Checkpoint checkpoint) {
+    for (Piece piece : pieces) {
+      kinds.keySet().forEach(kind -> checkpoint.read(kind, piece.range, slice(kind, piece)));
+    }
+  }
+
+  /** Sum of the squares of this rank's reduced gradients; not finite if one of them is not. */
+  public double sumOfSquares(WorkerPool pool, GradientBuffer gradients) {
+    double sum = 0;
+    for (Piece piece : pieces) {
+      sum += GradientNorm.sumOfSquares(pool, gradient(piece, gradients));
+    }
+    return sum;
+  }
+
+  /**
+   * One update of this rank's parameters; in bfloat16 the rounded ones go straight to the weights.
+   *
+   * @param update number of this update, counted from 1
+   * @param gradientScale what the summed gradients are multiplied by
+   */
+  public void update(
+      AdamW adamW,
+      ParameterGroups groups,
+      GradientBuffer gradients,
+      ParameterBuffer weights,
+      long update,
+      double learningRate,
+      double gradientScale) {
+    for (Piece piece : pieces) {
+      FlatBuffer target = owned(weights, piece);
+      boolean rounds = weights.type() == ScalarType.BFLOAT16;
+      AdamW.Shard shard =
+          new AdamW.Shard(
+              slice(MASTER, piece),
+              slice(EXP_AVG, piece),
+              slice(EXP_AVG_SQ, piece),
+              gradient(piece, gradients),
+              rounds ? Optional.of(target.segment()) : Optional.empty());
+      adamW.step(shard, groups.decays(piece.range), update, learningRate, gradientScale);
+      if (!rounds) {
+        target.segment().copyFrom(slice(MASTER, piece));
+      }
+    }
+  }
+
+  /** Rounds the master weights of this rank into its chunks of the weights. */
+  public void roundInto(ParameterBuffer weights) {
+    for (Piece piece : pieces) {
+      long start = piece.bucket.storageStart() + rank * piece.bucket.chunk();
+      long length = piece.range.length();
+      try (Tensor target = weights.tensor().view(manager, start, length);
+          Tensor source = kinds.get(MASTER).view(manager, piece.packedStart, length)) {
+        target.copyFrom(source);
+      }
+    }
+  }
+
+  /** Gives every rank all weights, from the chunks that each one owns. */
+  public static void gather(ParameterBuffer weights, Buckets buckets, Collectives collectives) {
+    List<Pending> underWay = new ArrayList<>();
+    for (Bucket bucket : buckets.buckets()) {
+      underWay.add(
+          collectives.allGather(
+              weights.chunk(bucket, collectives.rank()), weights.bucket(bucket)));
+    }
+    underWay.forEach(Pending::await);
+  }
+
+  private MemorySegment slice(String kind, Piece piece) {
+    return kinds
+        .get(kind)
+        .segment()
+        .asSlice(piece.packedStart * Float.BYTES, piece.range.length() * Float.BYTES);
+  }
+
+  private MemorySegment gradient(Piece piece, GradientBuffer gradients) {
+    return gradients.own(piece.bucket).slice(0, piece.range.length()).segment();
+  }
+
+  private FlatBuffer owned(ParameterBuffer weights, Piece piece) {
+    return weights.chunk(piece.bucket, rank).slice(0, piece.range.length());
+  }
+}

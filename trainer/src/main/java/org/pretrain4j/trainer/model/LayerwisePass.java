@@ -27,6 +27,7 @@ public final class LayerwisePass implements TrainingPass {
   private final ParameterStorage storage;
   private final NDManager manager;
   private final ContextFactory contexts;
+  private final PhaseClock clock = new PhaseClock();
 
   /**
    * @param parent on the device to compute on; closed with this pass, not before
@@ -49,27 +50,33 @@ public final class LayerwisePass implements TrainingPass {
 
   @Override
   public double run(MicroBatch batch, GradientSink sink) {
+    clock.start();
     try (NDManager scope = manager.newSubManager()) {
       Context context = contexts.of(scope, batch);
       Tensor indices = Batches.inputs(scope, batch);
       LayerPass embedding = new LayerPass(scope, model.embedding(), new NDList(indices));
       Deque<LayerPass> layers = new ArrayDeque<>();
       Tensor hidden = embedding.output;
+      clock.lap(Phase.EMBEDDING);
       for (DecoderLayer layer : model.layers()) {
         LayerPass pass = new LayerPass(scope, layer, context.with(hidden));
         layers.push(pass);
         hidden = pass.output;
       }
+      clock.lap(Phase.FORWARD);
       Tensor gradient = Tensor.empty(scope, hidden.type(), hidden.getShape().getShape());
       double loss = head(scope, hidden, batch, gradient, sink);
       int part = config.numHiddenLayers() + 1;
       sink.partDone(part);
+      clock.lap(Phase.HEAD);
       while (!layers.isEmpty()) {
         gradient = layers.pop().backward(gradient, sink);
         sink.partDone(--part);
       }
+      clock.lap(Phase.BACKWARD);
       embedding.backward(gradient, sink);
       sink.partDone(0);
+      clock.lap(Phase.EMBEDDING);
       return loss;
     }
   }
@@ -108,6 +115,11 @@ public final class LayerwisePass implements TrainingPass {
       }
     }
     return loss;
+  }
+
+  @Override
+  public PhaseClock clock() {
+    return clock;
   }
 
   @Override

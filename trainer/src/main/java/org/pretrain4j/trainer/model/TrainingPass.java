@@ -12,6 +12,9 @@ public interface TrainingPass extends AutoCloseable {
    */
   double run(MicroBatch batch, GradientSink sink);
 
+  /** Where the time of the passes goes. */
+  PhaseClock clock();
+
   @Override
   void close();
 }

@@ -1,9 +1,11 @@
 package org.pretrain4j.trainer.sharding;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.ParameterStorage;
 import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
@@ -29,6 +31,18 @@ public final class ParameterBuffer implements ParameterStorage {
     return values.view(manager, buckets.storageOffset(parameter.offset()), sizes);
   }
 
+  /** First values of a model, without any optimizer's state. */
+  public void initialize(ParameterInitializer initializer) {
+    for (Bucket bucket : buckets.buckets()) {
+      long length = bucket.range().length();
+      try (NDManager scope = values.getManager().newSubManager(Device.cpu())) {
+        Tensor first = Tensor.empty(scope, ScalarType.FLOAT32, length);
+        initializer.fill(bucket.range(), first.segment());
+        values.view(scope, bucket.storageStart(), length).copyFrom(first);
+      }
+    }
+  }
+
   /** Type of the values. */
   public ScalarType type() {
     return values.type();
@@ -45,7 +59,8 @@ public final class ParameterBuffer implements ParameterStorage {
   }
 
   private FlatBuffer slice(long start, long elements) {
-    ElementType type = values.type() == ScalarType.BFLOAT16 ? ElementType.BFLOAT16 : ElementType.FLOAT32;
+    ElementType type =
+        values.type() == ScalarType.BFLOAT16 ? ElementType.BFLOAT16 : ElementType.FLOAT32;
     return new FlatBuffer(values.address() + start * type.bytes(), elements, type);
   }
 

@@ -2,11 +2,10 @@
  * Data parallelism with sharded optimizer state: how the flat space is cut into buckets, who owns
  * what of each, and how gradients and weights travel.
  *
- * <p>Each rank computes with all weights ({@link
- * org.pretrain4j.trainer.sharding.ParameterBuffer}), sums its gradients in float32 ({@link
- * org.pretrain4j.trainer.sharding.GradientBuffer}), which are reduced and scattered bucket by bucket
- * while the backward pass goes on, updates what it owns ({@link
- * org.pretrain4j.trainer.sharding.OptimizerShard}), and gathers the weights of the others:
+ * <p>Each rank computes with all weights ({@link org.pretrain4j.trainer.sharding.ParameterBuffer}),
+ * sums its gradients in float32 ({@link org.pretrain4j.trainer.sharding.GradientBuffer}), which are
+ * reduced and scattered bucket by bucket while the backward pass goes on, updates what it owns
+ * ({@link org.pretrain4j.trainer.sharding.OptimizerShard}), and gathers the weights of the others:
  *
  * <pre>{@code
  * gradients.startStep();

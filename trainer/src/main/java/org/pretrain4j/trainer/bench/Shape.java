@@ -1,0 +1,87 @@
+package org.pretrain4j.trainer.bench;
+
+import java.util.List;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.model.ModelConfig;
+
+/**
+ * A model and a micro-batch to measure.
+ *
+ * @param name what the user asks for
+ * @param description one line
+ * @param model sizes
+ * @param rows rows of a micro-batch
+ * @param sequenceLength tokens of a row
+ */
+public record Shape(
+    String name, String description, ModelConfig model, int rows, int sequenceLength) {
+
+  /** All shapes, the defaults first. */
+  public static final List<Shape> ALL =
+      List.of(
+          new Shape(
+              "layer-3b",
+              "one layer of SmolLM3-3B, 1 x 2048 tokens, without a head to speak of",
+              smolLm3(128, 2048, 11_008, 1, 16, 4),
+              1,
+              2048),
+          new Shape(
+              "135m-6-layers",
+              "six layers of the 135M with its head of 49,152, 2 x 1024 tokens",
+              smolLm3(49_152, 576, 1536, 6, 9, 3),
+              2,
+              1024),
+          new Shape(
+              "135m",
+              "the whole 135M, 1 x 2048 tokens",
+              smolLm3(49_152, 576, 1536, 30, 9, 3),
+              1,
+              2048),
+          new Shape(
+              "tiny",
+              "a model of a minute, 4 x 256 tokens",
+              smolLm3(320, 128, 384, 4, 4, 2),
+              4,
+              256));
+
+  /**
+   * The shape of a name.
+   *
+   * @throws UserException if there is none
+   */
+  public static Shape named(String name) {
+    return ALL.stream()
+        .filter(shape -> shape.name.equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new UserException(
+                    "there is no shape "
+                        + name
+                        + "; choose one of "
+                        + String.join(", ", ALL.stream().map(Shape::name).toList())));
+  }
+
+  /** Tokens of a micro-batch. */
+  public long tokens() {
+    return (long) rows * sequenceLength;
+  }
+
+  private static ModelConfig smolLm3(
+      int vocabulary, int hidden, int ffn, int layers, int heads, int keyValueHeads) {
+    return new ModelConfig(
+        vocabulary,
+        hidden,
+        ffn,
+        layers,
+        heads,
+        keyValueHeads,
+        0,
+        50_000,
+        4,
+        1e-6,
+        0.02,
+        8192,
+        true);
+  }
+}

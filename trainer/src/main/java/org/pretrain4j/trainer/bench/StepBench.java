@@ -1,0 +1,115 @@
+package org.pretrain4j.trainer.bench;
+
+import ai.djl.ndarray.NDManager;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Random;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.LayerwisePass;
+import org.pretrain4j.trainer.model.MicroBatch;
+import org.pretrain4j.trainer.model.ModelFlops;
+import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.Phase;
+import org.pretrain4j.trainer.model.TrainingPass;
+import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.sharding.Buckets;
+import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.ParameterBuffer;
+
+/**
+ * Measures the forward and backward pass of a shape, each beside a measurement of the GEMM peak.
+ */
+public final class StepBench {
+  private static final int GEMM_SIZE = 2048;
+
+  private StepBench() {}
+
+  /**
+   * Measures.
+   *
+   * @param repetitions counted ones, after one that is not
+   */
+  public static BenchReport run(Shape shape, int repetitions, ScalarType type) {
+    try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+      Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, 25_000_000);
+      ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
+      weights.initialize(new ParameterInitializer(shape.model(), 6));
+      GradientBuffer gradients =
+          new GradientBuffer(
+              manager, buckets, new InProcessGroup(1, Duration.ofMinutes(1)).rank(0));
+      GemmPeak gemm = new GemmPeak(manager, type, GEMM_SIZE);
+      MicroBatch batch = randomBatch(shape);
+      double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
+      List<Double> seconds = new ArrayList<>();
+      List<Double> peaks = new ArrayList<>();
+      List<Double> shares = new ArrayList<>();
+      Map<Phase, List<Double>> phases = new LinkedHashMap<>();
+      try (TrainingPass pass =
+          new LayerwisePass(manager, shape.model(), weights, type, shape.sequenceLength())) {
+        gemm.measure(3);
+        for (int i = 0; i <= repetitions; i++) {
+          double before = gemm.measure(3);
+          gradients.startStep();
+          long start = System.nanoTime();
+          pass.run(batch, gradients);
+          double elapsed = (System.nanoTime() - start) * 1e-9;
+          double peak = Math.max(before, gemm.measure(3));
+          Map<Phase, Double> times = pass.clock().drain();
+          if (i > 0) {
+            seconds.add(elapsed);
+            peaks.add(peak);
+            shares.add(flops / elapsed / peak);
+            times.forEach(
+                (phase, time) -> phases.computeIfAbsent(phase, key -> new ArrayList<>()).add(time));
+          }
+        }
+      }
+      Map<String, Double> phaseSeconds = new LinkedHashMap<>();
+      phases.forEach(
+          (phase, times) -> phaseSeconds.put(phase.name().toLowerCase(Locale.ROOT), median(times)));
+      double step = median(seconds);
+      return new BenchReport(
+          shape.name(),
+          type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
+          shape.tokens(),
+          step,
+          shape.tokens() / step,
+          median(peaks),
+          median(shares),
+          flops / shape.tokens(),
+          phaseSeconds,
+          PeakMemory.bytes());
+    }
+  }
+
+  private static MicroBatch randomBatch(Shape shape) {
+    Random random = new Random(6);
+    int[][] inputs = new int[shape.rows()][];
+    int[][] targets = new int[shape.rows()][];
+    List<int[]> starts = new ArrayList<>();
+    for (int row = 0; row < shape.rows(); row++) {
+      int[] tokens =
+          random.ints(shape.sequenceLength() + 1, 0, shape.model().vocabSize()).toArray();
+      inputs[row] = Arrays.copyOf(tokens, shape.sequenceLength());
+      targets[row] = Arrays.copyOfRange(tokens, 1, tokens.length);
+      starts.add(new int[0]);
+    }
+    return new MicroBatch(inputs, targets, starts);
+  }
+
+  private static double median(List<Double> values) {
+    List<Double> sorted = new ArrayList<>(values);
+    Collections.sort(sorted);
+    int middle = sorted.size() / 2;
+    return sorted.size() % 2 == 1
+        ? sorted.get(middle)
+        : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+  }
+}

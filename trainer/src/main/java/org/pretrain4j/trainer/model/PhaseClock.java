@@ -1,0 +1,32 @@
+package org.pretrain4j.trainer.model;
+
+import java.util.EnumMap;
+import java.util.Map;
+
+/** Adds up where the time of one rank's passes goes. For one thread. */
+public final class PhaseClock {
+  private final Map<Phase, Double> seconds = new EnumMap<>(Phase.class);
+  private long last;
+
+  /** The time from here on belongs to no phase yet. */
+  void start() {
+    last = System.nanoTime();
+  }
+
+  /** What has passed since the last call belongs to the phase. */
+  void lap(Phase phase) {
+    long now = System.nanoTime();
+    seconds.merge(phase, (now - last) * 1e-9, Double::sum);
+    last = now;
+  }
+
+  /** Seconds by phase since the last call. */
+  public Map<Phase, Double> drain() {
+    Map<Phase, Double> result = new EnumMap<>(Phase.class);
+    for (Phase phase : Phase.values()) {
+      result.put(phase, seconds.getOrDefault(phase, 0.0));
+    }
+    seconds.clear();
+    return result;
+  }
+}

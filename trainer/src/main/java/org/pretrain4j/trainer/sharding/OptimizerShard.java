@@ -120,7 +120,7 @@ public final class OptimizerShard {
               slice(EXP_AVG_SQ, piece),
               gradient(piece, gradients),
               rounds ? Optional.of(target.segment()) : Optional.empty());
-      adamW.step(shard, groups.decays(piece.range), update, learningRate, gradientScale);
+      adamW.step(shard, groups.decays(List.of(piece.range)), update, learningRate, gradientScale);
       if (!rounds) {
         target.segment().copyFrom(slice(MASTER, piece));
       }

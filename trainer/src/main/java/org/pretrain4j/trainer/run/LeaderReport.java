@@ -1,0 +1,89 @@
+package org.pretrain4j.trainer.run;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.pretrain4j.data.stream.StagePlan;
+import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.bench.PeakMemory;
+import org.pretrain4j.trainer.model.ModelFlops;
+import org.pretrain4j.trainer.optim.StepGuard;
+import org.pretrain4j.trainer.run.RankTrainer.StepOutcome;
+
+/** Rank 0's report: a line of metrics for each step, and the listener. */
+final class LeaderReport implements StepReport {
+  private final long tokensPerStep;
+  private final double flopsPerToken;
+  private final double peakFlops;
+  private final StagePlan plan;
+  private final MetricsLog log;
+  private final TrainingListener listener;
+  private long skippedSteps;
+
+  LeaderReport(
+      RunConfig config,
+      TokenStream stream,
+      MetricsLog log,
+      TrainingListener listener,
+      double peakFlops,
+      long skippedSteps) {
+    this.tokensPerStep = config.training().globalBatchTokens();
+    this.flopsPerToken = ModelFlops.perToken(config.model(), config.training().sequenceLength());
+    this.peakFlops = peakFlops;
+    this.plan = stream.plan();
+    this.log = log;
+    this.listener = listener;
+    this.skippedSteps = skippedSteps;
+  }
+
+  @Override
+  public void report(long stepsDone, StepOutcome outcome, double checkpointSeconds) {
+    boolean skipped = outcome.decision().verdict() != StepGuard.Verdict.APPLY;
+    if (skipped) {
+      skippedSteps++;
+      listener.warning(outcome.decision().reason());
+    }
+    StepTimes times = outcome.times();
+    double seconds = times.seconds();
+    double rate = tokensPerStep / seconds;
+    StepMetrics metrics =
+        new StepMetrics(
+            stepsDone,
+            plan.stage(plan.stageAt(stepsDone - 1)).name(),
+            stepsDone * tokensPerStep,
+            finiteOrNull(outcome.loss()),
+            outcome.learningRate(),
+            finiteOrNull(outcome.gradNorm()),
+            skipped,
+            skippedSteps,
+            seconds,
+            rate,
+            rate * flopsPerToken / peakFlops,
+            times.dataWaitSeconds(),
+            times.communicationSeconds(),
+            times.phaseSeconds(),
+            checkpointSeconds,
+            PeakMemory.residentBytes(),
+            shares(stepsDone));
+    log.write(metrics);
+    listener.step(metrics);
+  }
+
+  /** Share of each dataset in the rows of the current stage so far. */
+  private Map<String, Double> shares(long stepsDone) {
+    int stage = plan.stageAt(stepsDone - 1);
+    long rows = (stepsDone - plan.firstStep(stage)) * plan.rowsPerStep();
+    long[] before = plan.samples(plan.firstStep(stage));
+    long[] now = plan.samples(stepsDone);
+    Map<String, Double> shares = new LinkedHashMap<>();
+    for (int i = 0; i < now.length; i++) {
+      if (plan.weight(stage, i) > 0) {
+        shares.put(plan.datasets().get(i), (double) (now[i] - before[i]) / rows);
+      }
+    }
+    return shares;
+  }
+
+  private static Double finiteOrNull(double value) {
+    return Double.isFinite(value) ? value : null;
+  }
+}

@@ -1,0 +1,51 @@
+package org.pretrain4j.trainer.run;
+
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.optim.StepGuard;
+import org.pretrain4j.trainer.run.RankTrainer.StepOutcome;
+
+/** The steps of one rank, and when to save. */
+final class RankLoop {
+  private final RunConfig config;
+  private final StopRequest stop;
+  private final RankTrainer rank;
+  private final CheckpointSaver saver;
+  private final StepReport report;
+
+  RankLoop(
+      RunConfig config,
+      StopRequest stop,
+      RankTrainer rank,
+      CheckpointSaver saver,
+      StepReport report) {
+    this.config = config;
+    this.stop = stop;
+    this.rank = rank;
+    this.saver = saver;
+    this.report = report;
+  }
+
+  TrainingResult run() throws InterruptedException {
+    long total = config.totalSteps();
+    double loss = Double.NaN;
+    boolean stopped = false;
+    while (rank.stepsDone() < total && !stopped) {
+      StepOutcome outcome = rank.step(stop.isWanted());
+      loss = outcome.loss();
+      stopped = outcome.stopWanted();
+      long done = rank.stepsDone();
+      boolean gaveUp = outcome.decision().verdict() == StepGuard.Verdict.STOP;
+      boolean save = done % config.checkpoints().everySteps() == 0 || done == total || stopped;
+      outcome.times().end();
+      double seconds = save && !gaveUp ? saver.save(done) : 0;
+      report.report(done, outcome, seconds);
+      if (gaveUp) {
+        throw new UserException(
+            outcome.decision().reason()
+                + ": the run stops; the newest checkpoint is from before; look at the data and the"
+                + " learning rate around this step");
+      }
+    }
+    return new TrainingResult(rank.stepsDone(), rank.stepsDone() == total, loss);
+  }
+}

@@ -1,0 +1,233 @@
+package org.pretrain4j.trainer.run;
+
+import ai.djl.ndarray.NDManager;
+import java.util.List;
+import java.util.Optional;
+import org.pretrain4j.checkpoints.Checkpoint;
+import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.data.stream.ReadAhead;
+import org.pretrain4j.data.stream.Row;
+import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.LayerwisePass;
+import org.pretrain4j.trainer.model.MicroBatch;
+import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.TrainingPass;
+import org.pretrain4j.trainer.optim.AdamW;
+import org.pretrain4j.trainer.optim.GradientNorm;
+import org.pretrain4j.trainer.optim.LearningRateSchedule;
+import org.pretrain4j.trainer.optim.ParameterGroups;
+import org.pretrain4j.trainer.optim.StepGuard;
+import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.sharding.Buckets;
+import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.OptimizerShard;
+import org.pretrain4j.trainer.sharding.ParameterBuffer;
+
+/**
+ * One rank's part of a run: its rows, its passes, its share of the optimizer. Every decision is
+ * taken from values that all ranks have alike, so all take the same one.
+ */
+final class RankTrainer implements AutoCloseable {
+  private final RunConfig config;
+  private final Collectives collectives;
+  private final TokenStream stream;
+  private final NDManager manager;
+  private final WorkerPool pool;
+  private final ModelLayout layout;
+  private final Buckets buckets;
+  private final ParameterBuffer weights;
+  private final GradientBuffer gradients;
+  private final OptimizerShard shard;
+  private final TrainingPass pass;
+  private final AdamW adamW;
+  private final ParameterGroups groups;
+  private final LearningRateSchedule schedule;
+  private final StepGuard guard;
+  private final RowShare share;
+  private ReadAhead rows;
+  private long step;
+
+  /** What a step came to, the same on all ranks but for the times. */
+  record StepOutcome(
+      double loss,
+      double gradNorm,
+      double learningRate,
+      StepGuard.Decision decision,
+      boolean stopWanted,
+      StepTimes times) {}
+
+  RankTrainer(RunConfig config, Collectives collectives, TokenStream stream, int threads) {
+    this.config = config;
+    this.collectives = collectives;
+    this.stream = stream;
+    this.manager = NDManager.newBaseManager("PyTorch");
+    this.pool = new WorkerPool(threads);
+    this.layout = ModelLayout.of(config.model());
+    this.buckets =
+        Buckets.of(layout, collectives.worldSize(), config.parallelism().bucketElements());
+    ScalarType type = typeOf(config);
+    this.weights = new ParameterBuffer(manager, buckets, type);
+    this.gradients = new GradientBuffer(manager, buckets, collectives);
+    this.shard = new OptimizerShard(manager, buckets, collectives.rank());
+    this.pass =
+        new LayerwisePass(
+            manager, config.model(), weights, type, config.training().sequenceLength());
+    this.adamW =
+        new AdamW(
+            config.optimizer().beta1(),
+            config.optimizer().beta2(),
+            config.optimizer().epsilon(),
+            pool);
+    this.groups = groupsOf(config, layout.parameters());
+    this.schedule =
+        LearningRateSchedule.of(config.schedule(), config.optimizer().learningRate());
+    this.guard = new StepGuard(config.training().maxSkippedSteps(), Optional.empty());
+    this.share =
+        RowShare.of(
+            Math.toIntExact(config.rowsPerStep()), collectives.rank(), collectives.worldSize());
+  }
+
+  static ScalarType typeOf(RunConfig config) {
+    return switch (config.training().precision()) {
+      case BF16 -> ScalarType.BFLOAT16;
+      case FP32 -> ScalarType.FLOAT32;
+    };
+  }
+
+  static ParameterGroups groupsOf(RunConfig config, FlatLayout parameters) {
+    return ParameterGroups.of(
+        parameters, config.optimizer().weightDecay(), config.optimizer().weightDecayExclude());
+  }
+
+  /** Starts from the first values of a new run, or from a checkpoint. */
+  void start(Optional<Checkpoint> checkpoint) {
+    if (checkpoint.isPresent()) {
+      shard.load(checkpoint.get());
+      guard.restore(SavedState.guardOf(checkpoint.get().state()));
+      step = checkpoint.get().step();
+    } else {
+      shard.initialize(new ParameterInitializer(config.model(), config.seed()));
+    }
+    shard.roundInto(weights);
+    OptimizerShard.gather(weights, buckets, collectives);
+    if (share.count() > 0 && step < config.totalSteps()) {
+      int depth = config.data().readAheadSteps();
+      rows = new ReadAhead(stream, step, share.from(), share.to(), depth, 1);
+    }
+  }
+
+  /**
+   * Does the next step.
+   *
+   * @param stopWanted whether this rank was asked to stop
+   */
+  StepOutcome step(boolean stopWanted) throws InterruptedException {
+    StepTimes times = new StepTimes();
+    List<Row> mine = rows == null ? List.of() : rows.next();
+    times.dataWait(rows == null ? 0 : rows.takeWaitSeconds());
+    gradients.startStep();
+    double lossSum = 0;
+    long targets = 0;
+    List<MicroBatch> batches =
+        MicroBatches.of(
+            mine,
+            config.training().microBatchSize(),
+            config.training().intraDocumentMasking());
+    for (int i = 0; i < batches.size(); i++) {
+      if (i == batches.size() - 1) {
+        gradients.startLastMicroBatch();
+      }
+      lossSum += pass.run(batches.get(i), gradients);
+      targets += batches.get(i).targetCount();
+    }
+    if (batches.isEmpty()) {
+      gradients.reduceWithoutPass(layout.parts().size());
+    }
+    times.passes(pass.clock().drain());
+    times.communication(gradients.await());
+    StepOutcome outcome = update(lossSum, targets, stopWanted, times);
+    step++;
+    return outcome;
+  }
+
+  private StepOutcome update(
+      double lossSum, long targets, boolean stopWanted, StepTimes times) {
+    double squares = shard.sumOfSquares(pool, gradients);
+    times.startCommunication();
+    long allTargets = sum(collectives.allGatherLong(targets));
+    double loss = sum(collectives.allGatherDouble(lossSum)) / allTargets;
+    double[] allSquares = collectives.allGatherDouble(squares);
+    boolean anyWantsStop = sum(collectives.allGatherLong(stopWanted ? 1 : 0)) > 0;
+    times.endCommunication();
+    double mean = 1.0 / allTargets;
+    double norm = GradientNorm.norm(allSquares, mean);
+    double learningRate = schedule.at(step);
+    StepGuard.Decision decision = guard.judge(step + 1, loss, norm);
+    if (decision.verdict() == StepGuard.Verdict.APPLY) {
+      double clip =
+          GradientNorm.clippingCoefficient(norm, config.optimizer().gradientClipNorm());
+      times.startOptimizer();
+      long update = step + 1 - guard.skipped();
+      shard.update(adamW, groups, gradients, weights, update, learningRate, clip * mean);
+      times.endOptimizer();
+      times.startCommunication();
+      OptimizerShard.gather(weights, buckets, collectives);
+      times.endCommunication();
+    }
+    return new StepOutcome(loss, norm, learningRate, decision, anyWantsStop, times);
+  }
+
+  /** Steps done since the beginning of the run. */
+  long stepsDone() {
+    return step;
+  }
+
+  OptimizerShard shard() {
+    return shard;
+  }
+
+  FlatLayout parameters() {
+    return layout.parameters();
+  }
+
+  ParameterGroups groups() {
+    return groups;
+  }
+
+  StepGuard.State guardState() {
+    return guard.state();
+  }
+
+  NDManager manager() {
+    return manager;
+  }
+
+  private static long sum(long[] values) {
+    long sum = 0;
+    for (long value : values) {
+      sum += value;
+    }
+    return sum;
+  }
+
+  private static double sum(double[] values) {
+    double sum = 0;
+    for (double value : values) {
+      sum += value;
+    }
+    return sum;
+  }
+
+  @Override
+  public void close() {
+    if (rows != null) {
+      rows.close();
+    }
+    pass.close();
+    pool.close();
+    manager.close();
+  }
+}

@@ -1,0 +1,85 @@
+package org.pretrain4j.trainer.run;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.pretrain4j.checkpoints.Checkpoint;
+import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.configuration.UserException;
+
+/**
+ * Whether a checkpoint may be continued with a configuration. What decides which numbers come out
+ * (model, data, batch, seed) must be as it was; how fast they come (ranks, micro-batches,
+ * checkpoints) may change, as may the learning rate's future.
+ */
+final class ResumeCheck {
+
+  private ResumeCheck() {}
+
+  static void check(RunConfig now, Checkpoint checkpoint, FlatLayout layout) {
+    RunConfig then =
+        ConfigurationReader.parse(
+            RunConfig.class,
+            checkpoint.state().configuration(),
+            checkpoint.folder() + " (its configuration)");
+    List<String> changed = new ArrayList<>();
+    compare(changed, "model", then.model(), now.model());
+    compare(changed, "seed", then.seed(), now.seed());
+    compare(changed, "tokenizer", then.tokenizer(), now.tokenizer());
+    compare(changed, "data.datasets", then.data().datasets(), now.data().datasets());
+    compare(
+        changed,
+        "training.sequence_length",
+        then.training().sequenceLength(),
+        now.training().sequenceLength());
+    compare(
+        changed,
+        "training.global_batch_tokens",
+        then.training().globalBatchTokens(),
+        now.training().globalBatchTokens());
+    stages(changed, then, now, checkpoint.step());
+    if (!changed.isEmpty()) {
+      throw new UserException(
+          "the checkpoint "
+              + checkpoint.folder()
+              + " was made with other values of "
+              + String.join(", ", changed)
+              + "; put them back, or give the run another name");
+    }
+    if (!checkpoint.layout().equals(layout)) {
+      throw new UserException(
+          "the parameters in " + checkpoint.folder() + " are not those of this model");
+    }
+    if (checkpoint.step() > now.totalSteps()) {
+      throw new UserException(
+          "the checkpoint "
+              + checkpoint.folder()
+              + " is at step "
+              + checkpoint.step()
+              + ", the configuration ends at step "
+              + now.totalSteps()
+              + "; lengthen its last stage");
+    }
+  }
+
+  /** Stages that have begun stay; the current one may become longer or shorter. */
+  private static void stages(List<String> changed, RunConfig then, RunConfig now, long step) {
+    for (int i = 0; i < then.stages().size() && then.stageFirstStep(i) < step; i++) {
+      String key = "stages[" + i + "]";
+      if (i >= now.stages().size()) {
+        changed.add(key);
+        return;
+      }
+      compare(
+          changed, key + ".mixture", then.stages().get(i).mixture(), now.stages().get(i).mixture());
+      compare(changed, key + " (its first step)", then.stageFirstStep(i), now.stageFirstStep(i));
+    }
+  }
+
+  private static void compare(List<String> changed, String key, Object then, Object now) {
+    if (!Objects.equals(then, now)) {
+      changed.add(key);
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package org.pretrain4j.trainer.run;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import org.pretrain4j.configuration.ConfigurationWriter;
+import org.pretrain4j.configuration.UserException;
+
+/**
+ * The folder of a run on the local disk: {@code config.yaml} (resolved), {@code metrics.jsonl},
+ * {@code train.log}. Locked while a process trains in it.
+ */
+final class RunFolder implements AutoCloseable {
+  static final String CONFIG = "config.yaml";
+  private static final String LOCK = "run.lock";
+
+  private final Path path;
+  private final FileChannel lockFile;
+
+  private RunFolder(Path path, FileChannel lockFile) {
+    this.path = path;
+    this.lockFile = lockFile;
+  }
+
+  /**
+   * Creates the folder where it is missing, and locks it.
+   *
+   * @throws UserException if it can't be written, or another process trains in it
+   */
+  static RunFolder open(RunConfig config) {
+    Path path = Path.of(config.runFolder().orElseThrow());
+    try {
+      Files.createDirectories(path);
+      FileChannel channel =
+          FileChannel.open(
+              path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      if (!lock(channel)) {
+        channel.close();
+        throw new UserException(
+            "another process trains in " + path + "; wait for it, stop it, or set another name");
+      }
+      return new RunFolder(path, channel);
+    } catch (IOException e) {
+      throw new UserException(
+          "the run folder " + path + " can't be written (" + e.getMessage() + "); set run_folder",
+          e);
+    }
+  }
+
+  private static boolean lock(FileChannel channel) throws IOException {
+    try {
+      FileLock lock = channel.tryLock();
+      return lock != null;
+    } catch (OverlappingFileLockException e) {
+      return false;
+    }
+  }
+
+  Path path() {
+    return path;
+  }
+
+  /** Whether a run has begun here. */
+  boolean isUsed() {
+    return Files.exists(path.resolve(MetricsLog.FILE_NAME));
+  }
+
+  void write(RunConfig config) {
+    Path file = path.resolve(CONFIG);
+    Path next = path.resolve(CONFIG + ".next");
+    try {
+      Files.writeString(next, ConfigurationWriter.toYaml(config), StandardCharsets.UTF_8);
+      Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      throw new UserException(file + " can't be written: " + e.getMessage(), e);
+    }
+  }
+
+  /** Unlocks. */
+  @Override
+  public void close() {
+    try {
+      lockFile.close();
+    } catch (IOException e) {
+      throw new UserException(path.resolve(LOCK) + " can't be closed: " + e.getMessage(), e);
+    }
+  }
+}

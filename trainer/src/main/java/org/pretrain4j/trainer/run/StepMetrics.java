@@ -1,0 +1,47 @@
+package org.pretrain4j.trainer.run;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.util.Map;
+
+/**
+ * One step of a run, as it stands in {@code metrics.jsonl}. Times are in seconds.
+ *
+ * @param step number of steps done, this one included
+ * @param stage name of its stage
+ * @param tokens tokens read since the beginning of the run
+ * @param loss mean cross entropy over the targets of the global batch, in nats; null if not finite
+ * @param learningRate learning rate of this step
+ * @param gradNorm global norm of the mean gradient before clipping; null if not finite
+ * @param skipped whether the update was left out
+ * @param skippedSteps updates left out since the beginning of the run
+ * @param seconds duration of the step
+ * @param tokensPerSecond tokens of the step over its duration, all ranks together
+ * @param mfu share of the peak that the model's operations reached
+ * @param dataWaitSeconds time that rank 0 waited for its rows
+ * @param communicationSeconds time that rank 0 waited for other ranks
+ * @param phaseSeconds where the time of rank 0 went
+ * @param checkpointSeconds time that the step after which this line is written lost to saving
+ * @param residentBytes memory of the process
+ * @param shares share of each dataset in the rows of this stage so far
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+public record StepMetrics(
+    long step,
+    String stage,
+    long tokens,
+    Double loss,
+    @JsonProperty("lr") double learningRate,
+    Double gradNorm,
+    boolean skipped,
+    long skippedSteps,
+    double seconds,
+    double tokensPerSecond,
+    double mfu,
+    double dataWaitSeconds,
+    double communicationSeconds,
+    Map<String, Double> phaseSeconds,
+    double checkpointSeconds,
+    long residentBytes,
+    Map<String, Double> shares) {}

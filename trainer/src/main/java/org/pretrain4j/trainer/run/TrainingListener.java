@@ -1,0 +1,29 @@
+package org.pretrain4j.trainer.run;
+
+import java.nio.file.Path;
+import org.pretrain4j.data.tokens.Progress;
+
+/** Hears of a run's progress, on the thread of rank 0; slow listeners slow the run. */
+public interface TrainingListener {
+
+  /** Everything is ready; the first step comes next. */
+  default void started(RunSummary summary) {}
+
+  /** A step is done. */
+  default void step(StepMetrics metrics) {}
+
+  /** A checkpoint is complete. */
+  default void saved(long step, double seconds) {}
+
+  /** The run is over, because its last step is done or because it was asked to stop. */
+  default void ended(TrainingResult result) {}
+
+  /** Something that the user should know, in one line. */
+  default void warning(String message) {}
+
+  /** A dataset is being tokenized. */
+  default void preparing(Progress progress) {}
+
+  /** The folder of the run. */
+  default void folder(Path folder) {}
+}

@@ -17,6 +17,7 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -28,6 +29,9 @@ import org.pretrain4j.configuration.UserException;
  */
 @SuppressWarnings("restricted")
 final class Libtorch {
+  /** DJL's name of the engine. */
+  static final String ENGINE = "PyTorch";
+
   private static final Linker LINKER = Linker.nativeLinker();
   private static final SymbolLookup SYMBOLS = load();
 
@@ -75,11 +79,13 @@ final class Libtorch {
   private Libtorch() {}
 
   private static SymbolLookup load() {
+    // Threads that spin while they wait for the others ruin each other where cores are shared.
+    setEnvironmentIfAbsent("OMP_WAIT_POLICY", "passive");
     // Neither may reach for the network: the libraries are on the class path or installed.
     System.setProperty("ai.djl.offline", System.getProperty("ai.djl.offline", "true"));
     System.setProperty("OPT_OUT_TRACKING", "true");
     try {
-      Engine.getEngine("PyTorch");
+      Engine.getEngine(ENGINE);
     } catch (RuntimeException | LinkageError e) {
       throw new UserException(
           "libtorch could not be loaded ("
@@ -99,6 +105,27 @@ final class Libtorch {
         "there is no libtorch_cpu in "
             + folder
             + "; PYTORCH_LIBRARY_PATH must name libtorch's lib folder");
+  }
+
+  /** Must run before the library that reads the variable is loaded. */
+  private static void setEnvironmentIfAbsent(String name, String value) {
+    Optional<MemorySegment> setenv = LINKER.defaultLookup().find("setenv");
+    if (System.getenv(name) != null || setenv.isEmpty()) {
+      return;
+    }
+    MethodHandle function =
+        LINKER.downcallHandle(
+            setenv.get(), FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT));
+    try (Arena arena = Arena.ofConfined()) {
+      int code = (int) function.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), 0);
+      if (code != 0) {
+        throw new IllegalStateException("setenv of " + name + " failed");
+      }
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
   }
 
   private static String firstLine(Throwable e) {

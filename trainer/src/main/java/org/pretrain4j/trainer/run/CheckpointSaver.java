@@ -31,8 +31,7 @@ final class CheckpointSaver {
     this.rank = rank;
     this.listener = listener;
     byte[] id = UUID.randomUUID().toString().getBytes(StandardCharsets.US_ASCII);
-    this.attempt =
-        new String(collectives.broadcastBytes(id, 0), StandardCharsets.US_ASCII);
+    this.attempt = new String(collectives.broadcastBytes(id, 0), StandardCharsets.US_ASCII);
   }
 
   /**
@@ -54,8 +53,7 @@ final class CheckpointSaver {
     collectives.barrier();
     if (collectives.rank() == 0) {
       staged.publish(
-          collectives.worldSize(),
-          SavedState.of(config, stream, stepsDone, rank.guardState()));
+          collectives.worldSize(), SavedState.of(config, stream, stepsDone, rank.guardState()));
       store.retainNewest(config.checkpoints().keepLast(), listener::warning);
     }
     collectives.barrier();

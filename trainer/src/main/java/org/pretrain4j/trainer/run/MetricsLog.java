@@ -36,10 +36,7 @@ final class MetricsLog implements AutoCloseable {
       keep(stepsDone);
       this.writer =
           Files.newBufferedWriter(
-              file,
-              StandardCharsets.UTF_8,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.APPEND);
+              file, StandardCharsets.UTF_8, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     } catch (IOException e) {
       throw failure(e);
     }

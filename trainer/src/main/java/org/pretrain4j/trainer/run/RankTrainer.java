@@ -82,8 +82,7 @@ final class RankTrainer implements AutoCloseable {
             config.optimizer().epsilon(),
             pool);
     this.groups = groupsOf(config, layout.parameters());
-    this.schedule =
-        LearningRateSchedule.of(config.schedule(), config.optimizer().learningRate());
+    this.schedule = LearningRateSchedule.of(config.schedule(), config.optimizer().learningRate());
     this.guard = new StepGuard(config.training().maxSkippedSteps(), Optional.empty());
     this.share =
         RowShare.of(
@@ -133,9 +132,7 @@ final class RankTrainer implements AutoCloseable {
     long targets = 0;
     List<MicroBatch> batches =
         MicroBatches.of(
-            mine,
-            config.training().microBatchSize(),
-            config.training().intraDocumentMasking());
+            mine, config.training().microBatchSize(), config.training().intraDocumentMasking());
     for (int i = 0; i < batches.size(); i++) {
       if (i == batches.size() - 1) {
         gradients.startLastMicroBatch();
@@ -153,8 +150,7 @@ final class RankTrainer implements AutoCloseable {
     return outcome;
   }
 
-  private StepOutcome update(
-      double lossSum, long targets, boolean stopWanted, StepTimes times) {
+  private StepOutcome update(double lossSum, long targets, boolean stopWanted, StepTimes times) {
     double squares = shard.sumOfSquares(pool, gradients);
     times.startCommunication();
     long allTargets = sum(collectives.allGatherLong(targets));
@@ -167,8 +163,7 @@ final class RankTrainer implements AutoCloseable {
     double learningRate = schedule.at(step);
     StepGuard.Decision decision = guard.judge(step + 1, loss, norm);
     if (decision.verdict() == StepGuard.Verdict.APPLY) {
-      double clip =
-          GradientNorm.clippingCoefficient(norm, config.optimizer().gradientClipNorm());
+      double clip = GradientNorm.clippingCoefficient(norm, config.optimizer().gradientClipNorm());
       times.startOptimizer();
       long update = step + 1 - guard.skipped();
       shard.update(adamW, groups, gradients, weights, update, learningRate, clip * mean);

@@ -30,8 +30,7 @@ public final class RunData {
   public static TokenStream open(RunConfig config, PreparationListener listener) {
     Storage storage = new Storage(new Configuration());
     try (Tokenizer tokenizer =
-        Tokenizer.load(
-            storage, config.tokenizer().path(), config.tokenizer().endOfDocument())) {
+        Tokenizer.load(storage, config.tokenizer().path(), config.tokenizer().endOfDocument())) {
       if (tokenizer.vocabSize() > config.model().vocabSize()) {
         throw new UserException(
             "model.vocab_size is "
@@ -43,8 +42,7 @@ public final class RunData {
                 + " tokens; make it at least that");
       }
       BlockCache cache = new BlockCache(BlockCache.DEFAULT_BYTES);
-      DatasetPreparation preparation =
-          new DatasetPreparation(storage, tokenizer, cache, listener);
+      DatasetPreparation preparation = new DatasetPreparation(storage, tokenizer, cache, listener);
       Path folder = new Path(config.data().preparedFolder().orElseThrow());
       List<SequenceWindows> windows = new ArrayList<>();
       for (String name : usedDatasets(config)) {

@@ -1,6 +1,5 @@
 package org.pretrain4j.trainer.run;
 
-import ai.djl.pytorch.jni.JniUtils;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
@@ -9,6 +8,7 @@ import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
@@ -76,7 +76,7 @@ public final class Trainer {
           ranks,
           COLLECTIVE_TIMEOUT,
           collectives -> {
-            JniUtils.setNumThreads(threads);
+            ComputeThreads.set(threads);
             try (RankTrainer rank = new RankTrainer(config, collectives, stream, threads)) {
               rank.start(checkpoint);
               StepReport report = StepReport.NONE;
@@ -89,8 +89,7 @@ public final class Trainer {
               }
               CheckpointSaver saver =
                   new CheckpointSaver(config, collectives, store, stream, rank, listener);
-              TrainingResult own =
-                  new RankLoop(config, options.stop(), rank, saver, report).run();
+              TrainingResult own = new RankLoop(config, options.stop(), rank, saver, report).run();
               if (collectives.rank() == 0) {
                 result.set(own);
               }

@@ -144,8 +144,7 @@ public final class OptimizerShard {
     List<Pending> underWay = new ArrayList<>();
     for (Bucket bucket : buckets.buckets()) {
       underWay.add(
-          collectives.allGather(
-              weights.chunk(bucket, collectives.rank()), weights.bucket(bucket)));
+          collectives.allGather(weights.chunk(bucket, collectives.rank()), weights.bucket(bucket)));
     }
     underWay.forEach(Pending::await);
   }

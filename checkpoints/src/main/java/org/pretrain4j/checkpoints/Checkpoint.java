@@ -6,6 +6,7 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.ClosedByInterruptException;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -45,6 +46,11 @@ public final class Checkpoint {
   /** Number of steps done, which is also the 0-based step that comes next. */
   public long step() {
     return manifest.step();
+  }
+
+  /** When it was published, to the second. */
+  public Instant savedAt() {
+    return Instant.ofEpochSecond(manifest.savedAtSeconds());
   }
 
   /** Everything besides the tensors. */

@@ -1,12 +1,15 @@
 package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
@@ -37,6 +40,8 @@ public final class CheckpointStore {
 
   private final DurableFileSystem files;
   private final Path root;
+  private final InstantSource clock;
+  private final Tags tags;
   private final Set<Path> verified = new HashSet<>();
 
   /**
@@ -49,8 +54,14 @@ public final class CheckpointStore {
   }
 
   CheckpointStore(DurableFileSystem files, Path root) {
+    this(files, root, InstantSource.system());
+  }
+
+  CheckpointStore(DurableFileSystem files, Path root, InstantSource clock) {
     this.files = files;
     this.root = files.qualify(root);
+    this.clock = clock;
+    this.tags = new Tags(files, new Path(this.root, "tags"));
   }
 
   /**
@@ -96,6 +107,10 @@ public final class CheckpointStore {
           "the checkpoint of step %d can't be written to %s".formatted(step, root), e);
     }
     return new StagedCheckpoint(this, files, folder, step, attempt);
+  }
+
+  long nowSeconds() {
+    return clock.instant().getEpochSecond();
   }
 
   /** Moves a complete staged folder to its final name. */
@@ -166,38 +181,48 @@ public final class CheckpointStore {
   }
 
   /**
-   * Deletes all checkpoints but the newest ones. The newest good one, all of whose bytes are
-   * verified here, always stays, whatever its rank; damaged ones are not counted.
+   * Gives a checkpoint a name under which retention never deletes it. A name that is already given
+   * moves to this checkpoint.
+   *
+   * @param tag letters, digits, '-' and '_'
+   * @throws UserException if there is no checkpoint of the step, or the name has other characters
+   */
+  public void pin(long step, String tag) {
+    open(step);
+    tags.put(step, tag);
+  }
+
+  /** Takes a name away again; nothing happens if no checkpoint has it. */
+  public void unpin(String tag) {
+    tags.remove(tag);
+  }
+
+  /** The pinned steps by their names. */
+  public SortedMap<String, Long> tags() {
+    return tags.all();
+  }
+
+  /**
+   * Deletes all checkpoints but the newest ones and the pinned ones.
    *
    * @param keepLast number of checkpoints to keep, at least 1
-   * @param warn told in one line about each one that is damaged
-   * @throws CheckpointWriteException if one can't be deleted
+   * @see #retain
    */
   public void retainNewest(int keepLast, Consumer<String> warn) {
-    if (keepLast < 1) {
-      throw new IllegalArgumentException("at least 1 checkpoint must be kept, not " + keepLast);
-    }
-    boolean goodOneKept = false;
-    int kept = 0;
-    List<Candidate> doomed = new ArrayList<>();
-    for (Candidate candidate : candidates()) {
-      if (goodOneKept && kept >= keepLast) {
-        doomed.add(candidate);
-        continue;
-      }
-      try {
-        Checkpoint checkpoint = Checkpoint.open(files, candidate.folder());
-        if (goodOneKept) {
-          checkpoint.verifySizes();
-        } else {
-          verifyOnce(checkpoint);
-          goodOneKept = true;
-        }
-        kept++;
-      } catch (DamagedCheckpointException e) {
-        warn.accept("a damaged checkpoint is not counted as kept: " + e.getMessage());
-      }
-    }
+    retain(RetentionPolicy.newest(keepLast), warn);
+  }
+
+  /**
+   * Deletes what the policy does not keep. The newest good checkpoint, all of whose bytes are
+   * verified here, always stays, whatever its rank; damaged ones are not counted. So are all newer
+   * ones and the pinned ones.
+   *
+   * @param warn told in one line about each one that is damaged
+   * @return the deleted steps, newest first
+   * @throws CheckpointWriteException if one can't be deleted
+   */
+  public List<Long> retain(RetentionPolicy policy, Consumer<String> warn) {
+    List<Candidate> doomed = doomed(policy, warn);
     for (Candidate candidate : doomed) {
       delete(candidate);
     }
@@ -206,6 +231,46 @@ public final class CheckpointStore {
     } catch (IOException e) {
       throw new CheckpointWriteException("old checkpoints in " + root + " can't be deleted", e);
     }
+    return doomed.stream().map(Candidate::step).toList();
+  }
+
+  /** The steps that {@link #retain} would delete, newest first; deletes nothing. */
+  public List<Long> wouldDelete(RetentionPolicy policy, Consumer<String> warn) {
+    return doomed(policy, warn).stream().map(Candidate::step).toList();
+  }
+
+  private List<Candidate> doomed(RetentionPolicy policy, Consumer<String> warn) {
+    Set<Long> pinned = Set.copyOf(tags.all().values());
+    Instant now = clock.instant();
+    boolean goodOneKept = false;
+    int kept = 0;
+    List<Candidate> doomed = new ArrayList<>();
+    for (Candidate candidate : candidates()) {
+      try {
+        Checkpoint checkpoint = Checkpoint.open(files, candidate.folder());
+        if (goodOneKept) {
+          if (kept >= policy.keepLast()
+              && !pinned.contains(candidate.step())
+              && !policy.keepsByStepOrAge(candidate.step(), checkpoint.savedAt(), now)) {
+            doomed.add(candidate);
+            continue;
+          }
+          checkpoint.verifySizes();
+        } else {
+          verifyOnce(checkpoint);
+          goodOneKept = true;
+        }
+        kept++;
+      } catch (DamagedCheckpointException e) {
+        warn.accept("a damaged checkpoint is not counted as kept: " + e.getMessage());
+        if (kept >= policy.keepLast()
+            && !pinned.contains(candidate.step())
+            && !policy.keepsByStepOrAge(candidate.step(), Instant.EPOCH, now)) {
+          doomed.add(candidate);
+        }
+      }
+    }
+    return doomed;
   }
 
   private void verifyOnce(Checkpoint checkpoint) {

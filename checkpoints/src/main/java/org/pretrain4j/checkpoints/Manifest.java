@@ -10,6 +10,7 @@ import java.util.List;
  * @param format always {@link SealedJson#FORMAT}
  * @param version version of the format
  * @param step number of steps done
+ * @param savedAtSeconds when it was published, in seconds since 1970
  * @param attempt the start of the run that wrote it
  * @param worldSize number of ranks that wrote it
  * @param kinds kinds of values, in the order in which they lie in each shard
@@ -21,6 +22,7 @@ record Manifest(
     String format,
     int version,
     long step,
+    long savedAtSeconds,
     String attempt,
     int worldSize,
     List<String> kinds,

@@ -1,7 +1,9 @@
 package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -10,6 +12,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.pretrain4j.checkpoints.safetensors.SafetensorsWriter;
 import org.pretrain4j.checkpoints.safetensors.TensorSpec;
 import org.pretrain4j.checkpoints.storage.BlockChecksums;
@@ -20,6 +24,8 @@ import org.pretrain4j.checkpoints.storage.DurableFileSystem;
  * threads of one process may share one object.
  */
 public final class StagedCheckpoint {
+  private static final Logger LOG = LogManager.getLogger(StagedCheckpoint.class);
+
   private final CheckpointStore store;
   private final DurableFileSystem files;
   private final Path folder;
@@ -61,13 +67,40 @@ public final class StagedCheckpoint {
                     .formatted(kind, rank, values.byteSize(), bytes));
           }
         });
+    writeShard(
+        rank,
+        worldSize,
+        layout,
+        ranges,
+        List.copyOf(sorted.keySet()),
+        writer -> {
+          for (MemorySegment values : sorted.values()) {
+            writer.write(values);
+          }
+        });
+  }
+
+  /** Delivers the packed values of a shard, kind after kind, in pieces of any size. */
+  @FunctionalInterface
+  interface Values {
+    void writeTo(SafetensorsWriter writer) throws IOException;
+  }
+
+  /** As the public one, with values that need not be in memory at the same time. */
+  void writeShard(
+      int rank,
+      int worldSize,
+      FlatLayout layout,
+      List<FlatRange> ranges,
+      List<String> kinds,
+      Values values) {
     if (rank < 0 || rank >= worldSize) {
       throw new IllegalArgumentException("no rank " + rank + " in a world of " + worldSize);
     }
     this.layout = layout;
     Path shard = new Path(folder, ShardSummary.shardName(rank, worldSize));
     try {
-      write(shard, rank, worldSize, ranges, sorted);
+      write(shard, rank, worldSize, ranges, kinds, values);
     } catch (IOException e) {
       deleteQuietly(shard, e);
       throw new CheckpointWriteException(
@@ -76,11 +109,17 @@ public final class StagedCheckpoint {
   }
 
   private void write(
-      Path shard, int rank, int worldSize, List<FlatRange> ranges, Map<String, MemorySegment> kinds)
+      Path shard,
+      int rank,
+      int worldSize,
+      List<FlatRange> ranges,
+      List<String> kinds,
+      Values values)
       throws IOException {
     files.createFolder(folder);
-    List<String> names = List.copyOf(kinds.keySet());
-    List<TensorSpec> tensors = ShardPieces.tensors(layout, ranges, names);
+    Path summaryPath = new Path(folder, ShardSummary.summaryName(rank, worldSize));
+    files.delete(summaryPath); // It must not speak for a shard that is just being overwritten.
+    List<TensorSpec> tensors = ShardPieces.tensors(layout, ranges, kinds);
     Map<String, String> metadata =
         Map.of(
             "format", SealedJson.FORMAT,
@@ -91,9 +130,7 @@ public final class StagedCheckpoint {
     long dataStart;
     try (SafetensorsWriter writer = SafetensorsWriter.create(files, shard, tensors, metadata)) {
       dataStart = writer.dataStart();
-      for (MemorySegment values : kinds.values()) {
-        writer.write(values);
-      }
+      values.writeTo(writer);
       checksums = writer.finish();
     }
     ShardSummary summary =
@@ -108,11 +145,11 @@ public final class StagedCheckpoint {
             checksums.bytes(),
             dataStart,
             SealedJson.fingerprint(layout),
-            names,
+            kinds,
             ranges,
             checksums.blockBytes(),
             checksums.toHex());
-    SealedJson.write(files, new Path(folder, ShardSummary.summaryName(rank, worldSize)), summary);
+    SealedJson.write(files, summaryPath, summary);
     files.syncFolder(folder);
   }
 
@@ -141,6 +178,55 @@ public final class StagedCheckpoint {
     } catch (IOException | IllegalArgumentException e) {
       throw new CheckpointWriteException(
           "the checkpoint of step %d can't be published in %s".formatted(step, store.root()), e);
+    }
+  }
+
+  /**
+   * Waits until all ranks have written their shards and publishes. This needs no barrier: a rank's
+   * summary appears after its shard is durable, and rank 0 looks for the summaries.
+   *
+   * @param timeout how long to wait for the slowest rank
+   * @throws CheckpointWriteException also if a rank has not written its shard in time
+   */
+  public void publishWhenComplete(int worldSize, CheckpointState state, Duration timeout) {
+    long deadline = System.nanoTime() + timeout.toNanos();
+    long pauseMillis = 5;
+    int rank = 0;
+    while (true) {
+      while (rank < worldSize && isWritten(rank, worldSize)) {
+        rank++;
+      }
+      if (rank == worldSize) {
+        publish(worldSize, state);
+        return;
+      }
+      if (System.nanoTime() > deadline) {
+        throw new CheckpointWriteException(
+            "the checkpoint of step %d can't be published".formatted(step),
+            new IOException(
+                "rank %d has not written its shard to %s within %d seconds"
+                    .formatted(rank, folder, timeout.toSeconds())));
+      }
+      try {
+        Thread.sleep(pauseMillis);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new CheckpointWriteException(
+            "the checkpoint of step %d can't be published".formatted(step),
+            new InterruptedIOException("interrupted while waiting for rank " + rank));
+      }
+      pauseMillis = Math.min(1000, 2 * pauseMillis);
+    }
+  }
+
+  private boolean isWritten(int rank, int worldSize) {
+    Path path = new Path(folder, ShardSummary.summaryName(rank, worldSize));
+    try {
+      return files.exists(path)
+          && SealedJson.read(files, path, ShardSummary.class).value().attempt().equals(attempt);
+    } catch (IOException e) {
+      LOG.debug("{} is not complete yet: {}", path, e.getMessage());
+      return false;
     }
   }
 
@@ -189,6 +275,7 @@ public final class StagedCheckpoint {
         SealedJson.FORMAT,
         SealedJson.VERSION,
         step,
+        store.nowSeconds(),
         attempt,
         worldSize,
         kinds,

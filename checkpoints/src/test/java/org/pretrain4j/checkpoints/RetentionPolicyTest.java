@@ -1,0 +1,80 @@
+package org.pretrain4j.checkpoints;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import org.apache.hadoop.fs.Path;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.pretrain4j.checkpoints.storage.CrashingFileSystem;
+import org.pretrain4j.configuration.UserException;
+
+class RetentionPolicyTest {
+  private static final FlatLayout LAYOUT = SavedRun.layout(7, 2);
+
+  private final CrashingFileSystem disk = new CrashingFileSystem();
+  private Instant now = Instant.parse("2026-01-01T00:00:00Z");
+  private final CheckpointStore store =
+      new CheckpointStore(disk.durable(), new Path("crash:///checkpoints"), () -> now);
+
+  @BeforeEach
+  void saveOneAnHour() {
+    for (int step = 1; step <= 8; step++) {
+      now = now.plus(Duration.ofHours(1));
+      SavedRun.save(store, step, LAYOUT, 2);
+    }
+  }
+
+  private List<Long> kept(int keepLast, long keepEverySteps, Duration keepYoungerThan) {
+    RetentionPolicy policy = new RetentionPolicy(keepLast, keepEverySteps, keepYoungerThan);
+    List<Long> announced = store.wouldDelete(policy, Assertions::fail);
+    assertEquals(8, store.steps().size());
+    assertEquals(announced, store.retain(policy, Assertions::fail));
+    return store.steps();
+  }
+
+  private static final class Assertions {
+    static void fail(String warning) {
+      throw new AssertionError(warning);
+    }
+  }
+
+  @Test
+  void theNewestStay() {
+    assertEquals(List.of(6L, 7L, 8L), kept(3, 0, Duration.ZERO));
+  }
+
+  @Test
+  void everySoManyStepsOneStays() {
+    assertEquals(List.of(3L, 6L, 8L), kept(1, 3, Duration.ZERO));
+  }
+
+  @Test
+  void theYoungStay() {
+    assertEquals(List.of(5L, 6L, 7L, 8L), kept(2, 0, Duration.ofMinutes(200)));
+  }
+
+  @Test
+  void thePinnedStayUntilTheyAreUnpinned() {
+    store.pin(2, "best");
+    store.pin(4, "paper");
+    store.pin(5, "paper");
+    assertEquals(Map.of("best", 2L, "paper", 5L), store.tags());
+    assertEquals(List.of(2L, 5L, 8L), kept(1, 0, Duration.ZERO));
+    store.unpin("best");
+    store.retainNewest(1, Assertions::fail);
+    assertEquals(List.of(5L, 8L), store.steps());
+    assertThrows(UserException.class, () -> store.pin(2, "gone"));
+    assertThrows(UserException.class, () -> store.pin(8, "no/such"));
+  }
+
+  @Test
+  void rulesThatMakeNoSenseAreRefused() {
+    assertThrows(UserException.class, () -> RetentionPolicy.newest(0));
+    assertThrows(UserException.class, () -> new RetentionPolicy(1, -1, Duration.ZERO));
+  }
+}

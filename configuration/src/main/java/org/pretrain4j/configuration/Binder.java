@@ -87,7 +87,7 @@ final class Binder {
     if (node != null) {
       return bind(component.type(), node, key);
     }
-    if (component.defaultText().isPresent()) {
+    if (component.defaultNode().isPresent()) {
       return defaultOf(component, key);
     }
     if (component.isOptional()) {
@@ -101,12 +101,10 @@ final class Binder {
 
   private Object defaultOf(Schema.Component component, String path) {
     List<Violation> wrong = new ArrayList<>();
-    Node node =
-        YamlTree.parse(component.defaultText().orElseThrow(), "default", false, wrong)
-            .orElseThrow(() -> new IllegalStateException("empty default of " + path));
-    Object value = new Binder(root, wrong).bind(component.type(), node, path);
+    Object value =
+        new Binder(root, wrong).bind(component.type(), component.defaultNode().orElseThrow(), path);
     if (!wrong.isEmpty()) {
-      throw new IllegalStateException("impossible default: " + wrong);
+      throw new IllegalStateException("impossible @Default: " + wrong);
     }
     return value;
   }

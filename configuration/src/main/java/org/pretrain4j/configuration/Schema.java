@@ -3,6 +3,7 @@ package org.pretrain4j.configuration;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Type;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -11,10 +12,22 @@ import java.util.Optional;
 record Schema(Class<?> type, List<Component> components) {
 
   /**
+   * Annotations are parsed anew by each look at a class, which a long list of records would feel.
+   */
+  private static final ClassValue<Schema> CACHE =
+      new ClassValue<>() {
+        @Override
+        protected Schema computeValue(Class<?> type) {
+          return derive(type);
+        }
+      };
+
+  /**
    * A key.
    *
    * @param name in snake_case
    * @param defaultText YAML, absent for a required key
+   * @param defaultNode the same parsed
    * @param defaultMeaning how a manual shows the default; empty if the text says it all
    */
   record Component(
@@ -22,6 +35,7 @@ record Schema(Class<?> type, List<Component> components) {
       Type type,
       String description,
       Optional<String> defaultText,
+      Optional<Node> defaultNode,
       String defaultMeaning) {
 
     boolean isOptional() {
@@ -30,6 +44,10 @@ record Schema(Class<?> type, List<Component> components) {
   }
 
   static Schema of(Class<?> type) {
+    return CACHE.get(type);
+  }
+
+  private static Schema derive(Class<?> type) {
     if (!type.isRecord()) {
       throw new IllegalArgumentException(type + " is no record");
     }
@@ -50,9 +68,16 @@ record Schema(Class<?> type, List<Component> components) {
                       component.getGenericType(),
                       key.value(),
                       given.map(Default::value),
+                      given.map(Default::value).map(Schema::parse),
                       given.map(Default::meaning).orElse(""));
                 })
             .toList());
+  }
+
+  private static Node parse(String defaultText) {
+    List<Violation> wrong = new ArrayList<>();
+    return YamlTree.parse(defaultText, "default " + defaultText, false, wrong)
+        .orElseThrow(() -> new IllegalStateException("no YAML in @Default: " + wrong));
   }
 
   List<String> names() {

@@ -11,8 +11,8 @@ public final class ConfigurationDocs {
       """
       # Configuration
 
-      Generated from the records; `launch/pretrain4j configuration-docs docs/configuration.md`
-      writes it again.
+      Generated from the configuration records; `mvn verify` fails where this page and the records
+      differ, and says how to write it again.
 
       One YAML file describes a run. It is read strictly: an unknown key, a wrong type, a missing
       key or an impossible value or combination is an error with its file and line, and all errors

@@ -105,7 +105,7 @@ final class Shard {
         throw new ShardException(
             name, "record batch " + number + " fails its checksum; replace the file");
       }
-      return BlockDecoder.decode(bytes, block, index.tokens(number), tokenizer);
+      return BlockDecoder.decode(bytes, block.getMetadataLength(), index.tokens(number), tokenizer);
     } catch (ShardException e) {
       throw e;
     } catch (EOFException e) {

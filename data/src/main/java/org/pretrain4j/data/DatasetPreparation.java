@@ -7,6 +7,7 @@ import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.BlockCache;
 import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.ReadPolicy;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.ArithmeticInput;
@@ -30,13 +31,25 @@ public final class DatasetPreparation {
   private final Storage storage;
   private final Tokenizer tokenizer;
   private final BlockCache cache;
+  private final ReadPolicy policy;
   private final PreparationListener listener;
 
+  /** Datasets that stop the run when a shard is damaged. */
   public DatasetPreparation(
       Storage storage, Tokenizer tokenizer, BlockCache cache, PreparationListener listener) {
+    this(storage, tokenizer, cache, ReadPolicy.stop(), listener);
+  }
+
+  public DatasetPreparation(
+      Storage storage,
+      Tokenizer tokenizer,
+      BlockCache cache,
+      ReadPolicy policy,
+      PreparationListener listener) {
     this.storage = storage;
     this.tokenizer = tokenizer;
     this.cache = cache;
+    this.policy = policy;
     this.listener = listener;
   }
 
@@ -66,7 +79,7 @@ public final class DatasetPreparation {
   }
 
   private ShardedDataset open(Path folder) {
-    return ShardedDataset.open(storage, folder, tokenizer.identity(), cache);
+    return ShardedDataset.open(storage, folder, tokenizer.identity(), cache, policy);
   }
 
   private TokenizeJob job(List<DocumentInput> inputs, Path folder) {

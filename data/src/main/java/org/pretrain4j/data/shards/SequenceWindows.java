@@ -15,6 +15,7 @@ import org.pretrain4j.data.random.SplitMix64;
  */
 public final class SequenceWindows {
   private static final int KEPT_EPOCHS = 3;
+  private static final int SUBSTITUTES = 100;
 
   private final ShardedDataset dataset;
   private final String name;
@@ -78,14 +79,51 @@ public final class SequenceWindows {
   /**
    * @param sample number of the sequence since the beginning of training, from 0; sequence {@code
    *     perEpoch()} begins the second epoch
-   * @throws ShardException if the shard is missing or damaged
+   * @throws ShardException if the shard is missing or damaged and the policy is to stop, or it
+   *     cannot be reached
    */
   public Sequence read(long sample) {
+    try {
+      return readWindow(sample);
+    } catch (ShardException e) {
+      if (e.isUnreachable() || dataset.policy().quarantine().isEmpty()) {
+        throw e;
+      }
+      return substitute(sample, e);
+    }
+  }
+
+  private Sequence readWindow(long sample) {
     EpochOrder order = order(sample / perEpoch);
     long inEpoch = sample % perEpoch;
     int place = order.find(inEpoch);
     long window = inEpoch - order.before[place];
     return dataset.read(order.shards[place], window * (sequenceLength + 1L), sequenceLength + 1);
+  }
+
+  /**
+   * Another sequence of the same epoch in place of a damaged one. Which one depends on the sample
+   * and on what is damaged, so that every rank and every resumed run chooses the same.
+   */
+  private Sequence substitute(long sample, ShardException damage) {
+    SplitMix64 random = SplitMix64.of(seed, SplitMix64.key(name), sample, SUBSTITUTES);
+    long epochStart = sample / perEpoch * perEpoch;
+    for (int i = 0; i < SUBSTITUTES; i++) {
+      try {
+        long candidate = Long.remainderUnsigned(random.nextLong(), perEpoch);
+        Sequence substitute = readWindow(epochStart + candidate);
+        dataset.policy().quarantine().orElseThrow().countSubstitution();
+        return substitute;
+      } catch (ShardException e) {
+        if (e.isUnreachable()) {
+          throw e;
+        }
+      }
+    }
+    throw new ShardException(
+        damage.file(),
+        "dataset '" + name + "' is too damaged: no substitute found in " + SUBSTITUTES + " tries",
+        damage);
   }
 
   private EpochOrder order(long epoch) {

@@ -12,6 +12,7 @@ import org.apache.arrow.flatbuf.Footer;
 import org.apache.arrow.vector.ipc.message.ArrowFooter;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.storage.Storage;
 
 /** An opened shard: its verified index. Holds no file open; thread-safe. */
@@ -36,6 +37,9 @@ final class Shard {
   static Shard open(Storage storage, Path path, ShardEntry entry, TokenizerIdentity tokenizer) {
     String name = path.toUri().getPath();
     try {
+      if (!storage.exists(path)) {
+        throw new ShardException(name, "is missing, but the manifest lists it; restore the file");
+      }
       checkSize(name, storage.status(path).getLen(), entry);
       int length = Math.toIntExact(entry.bytes() - entry.footerOffset());
       byte[] footer = readFully(storage, path, entry.footerOffset(), length);
@@ -49,7 +53,7 @@ final class Shard {
     } catch (EOFException e) {
       throw new ShardException(name, "ends too early (truncated?); replace the file", e);
     } catch (IOException e) {
-      throw new ShardException(name, "cannot be read: " + e.getMessage(), e);
+      throw ShardException.unreachable(name, e);
     } catch (RuntimeException e) {
       throw new ShardException(name, "is not a shard of this dataset: " + e.getMessage(), e);
     }
@@ -86,6 +90,10 @@ final class Shard {
     return BlockIndex.decode(parsed.getRecordBatches(), blocks, entry);
   }
 
+  String name() {
+    return path.toUri().getPath();
+  }
+
   BlockIndex index() {
     return index;
   }
@@ -111,7 +119,9 @@ final class Shard {
     } catch (EOFException e) {
       throw new ShardException(name, "ends too early (truncated?); replace the file", e);
     } catch (IOException e) {
-      throw new ShardException(name, "cannot be read: " + e.getMessage(), e);
+      throw ShardException.unreachable(name, e);
+    } catch (UserException e) {
+      throw new ShardException(name, "is missing, but the manifest lists it; restore the file", e);
     } catch (RuntimeException e) {
       throw new ShardException(
           name, "record batch " + number + " cannot be decoded: " + e.getMessage(), e);

@@ -2,6 +2,7 @@ package org.pretrain4j.data.shards;
 
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.apache.arrow.vector.types.pojo.ArrowType;
 import org.apache.arrow.vector.types.pojo.Field;
 import org.apache.arrow.vector.types.pojo.FieldType;
@@ -23,12 +24,10 @@ final class ShardSchema {
     Field item = new Field("item", new FieldType(false, token, null), null);
     Field tokens =
         new Field(COLUMN, new FieldType(false, ArrowType.List.INSTANCE, null), List.of(item));
-    return new Schema(
-        List.of(tokens),
-        Map.of(
-            FINGERPRINT_KEY,
-            tokenizer.fingerprint(),
-            END_OF_DOCUMENT_KEY,
-            Integer.toString(tokenizer.endOfDocument())));
+    // Map.of has another order in each JVM, which would show in the bytes of the file.
+    Map<String, String> metadata = new TreeMap<>();
+    metadata.put(FINGERPRINT_KEY, tokenizer.fingerprint());
+    metadata.put(END_OF_DOCUMENT_KEY, Integer.toString(tokenizer.endOfDocument()));
+    return new Schema(List.of(tokens), metadata);
   }
 }

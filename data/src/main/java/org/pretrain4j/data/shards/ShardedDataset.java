@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
@@ -22,6 +23,7 @@ public final class ShardedDataset {
   private final Path folder;
   private final Manifest manifest;
   private final BlockCache cache;
+  private final ReadPolicy policy;
   private final Map<Integer, Shard> open =
       new LinkedHashMap<>(64, 0.75f, true) {
         private static final long serialVersionUID = 1L;
@@ -32,11 +34,19 @@ public final class ShardedDataset {
         }
       };
 
-  private ShardedDataset(Storage storage, Path folder, Manifest manifest, BlockCache cache) {
+  private ShardedDataset(
+      Storage storage, Path folder, Manifest manifest, BlockCache cache, ReadPolicy policy) {
     this.storage = storage;
     this.folder = folder;
     this.manifest = manifest;
     this.cache = cache;
+    this.policy = policy;
+  }
+
+  /** Opens a dataset that stops the run when a shard is damaged. */
+  public static ShardedDataset open(
+      Storage storage, Path folder, TokenizerIdentity tokenizer, BlockCache cache) {
+    return open(storage, folder, tokenizer, cache, ReadPolicy.stop());
   }
 
   /**
@@ -44,21 +54,33 @@ public final class ShardedDataset {
    * verified block by block as they are read.
    *
    * @param tokenizer that the run uses
+   * @param policy for damage; if it substitutes, a missing file or a wrong size is no error here
    * @throws ShardException naming the file, if manifest or shards are missing, damaged or made with
    *     another tokenizer
    */
   public static ShardedDataset open(
-      Storage storage, Path folder, TokenizerIdentity tokenizer, BlockCache cache) {
-    ShardedDataset dataset = openManifest(storage, folder, cache);
+      Storage storage,
+      Path folder,
+      TokenizerIdentity tokenizer,
+      BlockCache cache,
+      ReadPolicy policy) {
+    ShardedDataset dataset =
+        new ShardedDataset(storage, folder, readManifest(storage, folder), cache, policy);
     dataset.checkTokenizer(tokenizer);
-    dataset.checkFiles();
+    if (policy.quarantine().isEmpty()) {
+      dataset.checkFiles();
+    }
     return dataset;
   }
 
   /** Opens a manifest without looking at its shards or asking for a tokenizer. */
   public static ShardedDataset openManifest(Storage storage, Path folder, BlockCache cache) {
-    Manifest manifest = ManifestFile.read(storage, new Path(folder, Manifest.FILE));
-    return new ShardedDataset(storage, folder, manifest, cache);
+    return new ShardedDataset(
+        storage, folder, readManifest(storage, folder), cache, ReadPolicy.stop());
+  }
+
+  private static Manifest readManifest(Storage storage, Path folder) {
+    return ManifestFile.read(storage, new Path(folder, Manifest.FILE));
   }
 
   private void checkTokenizer(TokenizerIdentity tokenizer) {
@@ -128,7 +150,16 @@ public final class ShardedDataset {
     return new SequenceWindows(this, name, sequenceLength, seed);
   }
 
-  /** Copies tokens [from, from + into.length) of a shard and notes where documents begin. */
+  /** The policy for damaged and unreachable shards. */
+  ReadPolicy policy() {
+    return policy;
+  }
+
+  /**
+   * Copies tokens [from, from + length) of a shard and notes where documents begin.
+   *
+   * @throws ShardException if they are damaged, missing, unreachable or in quarantine
+   */
   Sequence read(int shardNumber, long from, int length) {
     Shard shard = shard(shardNumber);
     BlockIndex index = shard.index();
@@ -161,8 +192,9 @@ public final class ShardedDataset {
   }
 
   private Block block(int shardNumber, Shard shard, int block) {
+    refuseQuarantined(shard.name(), block);
     BlockCache.Key key = new BlockCache.Key(new ShardKey(this, shardNumber), block);
-    return cache.get(key, () -> shard.read(block));
+    return cache.get(key, () -> attempt(shard.name(), block, () -> shard.read(block)));
   }
 
   private record ShardKey(ShardedDataset dataset, int shard) {}
@@ -175,11 +207,41 @@ public final class ShardedDataset {
       }
     }
     ShardEntry entry = manifest.shards().get(number);
-    Shard shard = Shard.open(storage, path(entry), entry, manifest.tokenizer());
+    Path path = path(entry);
+    String name = path.toUri().getPath();
+    refuseQuarantined(name, Quarantine.WHOLE_SHARD);
+    Shard shard =
+        attempt(
+            name,
+            Quarantine.WHOLE_SHARD,
+            () -> Shard.open(storage, path, entry, manifest.tokenizer()));
     synchronized (open) {
       open.put(number, shard);
     }
     return shard;
+  }
+
+  private void refuseQuarantined(String file, int block) {
+    if (policy.quarantine().isPresent() && policy.quarantine().get().contains(file, block)) {
+      throw new ShardException(file, "is in quarantine");
+    }
+  }
+
+  /** Reads as often as the policy allows, and sends what stays damaged to quarantine. */
+  private <T> T attempt(String file, int block, Supplier<T> read) {
+    ShardException failure = null;
+    for (int attempt = 1; attempt <= policy.attempts(); attempt++) {
+      policy.pause(attempt);
+      try {
+        return read.get();
+      } catch (ShardException e) {
+        failure = e;
+      }
+    }
+    if (!failure.isUnreachable() && policy.quarantine().isPresent()) {
+      policy.quarantine().get().add(file, block, failure.getMessage());
+    }
+    throw failure;
   }
 
   /**

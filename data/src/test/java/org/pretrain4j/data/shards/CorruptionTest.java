@@ -8,10 +8,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.BeforeEach;
@@ -23,6 +25,7 @@ import org.pretrain4j.data.Fixtures;
 class CorruptionTest {
   private static final long SEED = Long.getLong("seed", 20_25);
   private static final int LENGTH = 15;
+  private static final ReadPolicy ONCE = new ReadPolicy(1, Duration.ZERO, Optional.empty());
 
   @TempDir Path folder;
 
@@ -51,7 +54,7 @@ class CorruptionTest {
 
   private ShardedDataset open() {
     return ShardedDataset.open(
-        Fixtures.STORAGE, Fixtures.hadoop(folder), Fixtures.SMALL, new BlockCache(1 << 20));
+        Fixtures.STORAGE, Fixtures.hadoop(folder), Fixtures.SMALL, new BlockCache(1 << 20), ONCE);
   }
 
   private List<int[]> readAll() {

@@ -1,0 +1,90 @@
+package org.pretrain4j.data.tokens;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.ManifestFile;
+import org.pretrain4j.data.shards.ShardEntry;
+import org.pretrain4j.data.storage.Storage;
+
+/** Joins the manifests of the workers that tokenized into one folder. */
+public final class ManifestMerge {
+  private static final Pattern WORKER = Pattern.compile("manifest-(\\d+)-of-(\\d+)\\.json");
+
+  private ManifestMerge() {}
+
+  /**
+   * Writes the folder's manifest.json, shards in the order of the workers.
+   *
+   * @throws UserException if a worker's manifest is missing, or they do not belong together
+   */
+  public static Manifest merge(Storage storage, Path folder) {
+    try {
+      TreeMap<Integer, String> manifests = new TreeMap<>();
+      int workers = 0;
+      for (FileStatus file : storage.list(folder)) {
+        Matcher matcher = WORKER.matcher(file.getPath().getName());
+        if (matcher.matches()) {
+          int of = Integer.parseInt(matcher.group(2));
+          if (workers != 0 && workers != of) {
+            throw new UserException(
+                folder.toUri().getPath()
+                    + ": manifests of "
+                    + workers
+                    + " and of "
+                    + of
+                    + " workers; keep those of one job");
+          }
+          workers = of;
+          manifests.put(Integer.parseInt(matcher.group(1)), matcher.group());
+        }
+      }
+      if (workers == 0) {
+        throw new UserException(
+            folder.toUri().getPath()
+                + ": no worker's manifest; run 'pretrain4j tokenize --worker i/n' first");
+      }
+      return join(storage, folder, manifests, workers);
+    } catch (IOException e) {
+      throw Storage.failed("merge the manifests in", folder, e);
+    }
+  }
+
+  private static Manifest join(
+      Storage storage, Path folder, TreeMap<Integer, String> manifests, int workers)
+      throws IOException {
+    List<ShardEntry> shards = new ArrayList<>();
+    Manifest first = null;
+    for (int worker = 0; worker < workers; worker++) {
+      if (!manifests.containsKey(worker)) {
+        throw new UserException(
+            folder.toUri().getPath()
+                + ": worker "
+                + worker
+                + "/"
+                + workers
+                + " has not finished: its manifest is missing");
+      }
+      Manifest manifest = ManifestFile.read(storage, new Path(folder, manifests.get(worker)));
+      first = first == null ? manifest : first;
+      if (!manifest.tokenizer().equals(first.tokenizer())) {
+        throw new UserException(
+            folder.toUri().getPath()
+                + ": worker "
+                + worker
+                + " used another tokenizer than worker 0; tokenize again");
+      }
+      shards.addAll(manifest.shards());
+    }
+    Manifest merged = new Manifest(first.tokenizer(), shards);
+    ManifestFile.write(storage, new Path(folder, Manifest.FILE), merged);
+    return merged;
+  }
+}

@@ -1,0 +1,161 @@
+package org.pretrain4j.data.shards;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.data.Fixtures;
+import org.pretrain4j.data.FlakyFileSystem;
+import org.pretrain4j.data.storage.Storage;
+
+class ReadPolicyTest {
+  private static final int LENGTH = 20;
+
+  @TempDir Path folder;
+
+  private Path shard;
+  private byte[] whole;
+  private List<int[]> undamaged;
+
+  @BeforeEach
+  void dataset() throws Exception {
+    Random random = new Random(9);
+    List<List<int[]>> shards = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      shards.add(Fixtures.documents(random, Fixtures.SMALL, 60, 40));
+    }
+    Fixtures.write(folder, Fixtures.SMALL, 200, shards);
+    shard = folder.resolve("shard-1.arrow");
+    whole = Files.readAllBytes(shard);
+    undamaged = readAll(open(Fixtures.STORAGE, Optional.empty()));
+    FlakyFileSystem.FAILURES.set(0);
+  }
+
+  private SequenceWindows open(Storage storage, Optional<Quarantine> quarantine) {
+    org.apache.hadoop.fs.Path path =
+        storage == Fixtures.STORAGE
+            ? Fixtures.hadoop(folder)
+            : new org.apache.hadoop.fs.Path("flaky://" + folder);
+    return ShardedDataset.open(
+            storage,
+            path,
+            Fixtures.SMALL,
+            new BlockCache(1 << 20),
+            new ReadPolicy(3, Duration.ofMillis(1), quarantine))
+        .windows("web", LENGTH, 5);
+  }
+
+  private Quarantine quarantine() {
+    return Quarantine.open(Fixtures.STORAGE, Fixtures.hadoop(folder.resolve("quarantine")));
+  }
+
+  private static List<int[]> readAll(SequenceWindows windows) {
+    List<int[]> all = new ArrayList<>();
+    for (long i = 0; i < 2 * windows.perEpoch(); i++) {
+      all.add(windows.read(i).tokens());
+    }
+    return all;
+  }
+
+  private int differences(List<int[]> read) {
+    int differences = 0;
+    for (int i = 0; i < read.size(); i++) {
+      differences += Arrays.equals(undamaged.get(i), read.get(i)) ? 0 : 1;
+    }
+    return differences;
+  }
+
+  private static void assertSame(List<int[]> expected, List<int[]> actual) {
+    assertEquals(expected.size(), actual.size());
+    for (int i = 0; i < expected.size(); i++) {
+      assertArrayEquals(expected.get(i), actual.get(i), "sequence " + i);
+    }
+  }
+
+  private void damageBlock(int block) throws Exception {
+    ShardedDataset dataset = open(Fixtures.STORAGE, Optional.empty()).dataset();
+    Shard opened =
+        Shard.open(
+            Fixtures.STORAGE,
+            Fixtures.hadoop(shard),
+            dataset.manifest().shards().get(1),
+            Fixtures.SMALL);
+    byte[] bytes = whole.clone();
+    bytes[(int) opened.index().block(block).getOffset() + 20] ^= 1;
+    Files.write(shard, bytes);
+  }
+
+  @Test
+  void damagedSequencesAreSubstitutedAlikeOnAllRanksAndAfterResume() throws Exception {
+    damageBlock(2);
+    Quarantine quarantine = quarantine();
+    List<int[]> first = readAll(open(Fixtures.STORAGE, Optional.of(quarantine)));
+    int differences = differences(first);
+    assertTrue(differences > 10 && differences < 40, "sequences changed: " + differences);
+    assertEquals(differences, quarantine.substitutions());
+    assertEquals(1, quarantine.entries().size());
+    assertEquals(2, quarantine.entries().getFirst().block());
+    assertSame(first, readAll(open(Fixtures.STORAGE, Optional.of(quarantine()))));
+
+    Files.write(shard, whole);
+    assertSame(first, readAll(open(Fixtures.STORAGE, Optional.of(quarantine()))));
+    assertEquals(0, differences(readAll(open(Fixtures.STORAGE, Optional.empty()))));
+  }
+
+  @Test
+  void aMissingShardIsSubstitutedWhole() throws Exception {
+    Files.delete(shard);
+    assertThrows(ShardException.class, () -> open(Fixtures.STORAGE, Optional.empty()));
+    Quarantine quarantine = quarantine();
+    List<int[]> first = readAll(open(Fixtures.STORAGE, Optional.of(quarantine)));
+    assertEquals(List.of(-1), quarantine.entries().stream().map(Quarantine.Entry::block).toList());
+    assertSame(first, readAll(open(Fixtures.STORAGE, Optional.of(quarantine()))));
+  }
+
+  @Test
+  void withoutSubstitutesLeftTheDatasetIsNamed() throws Exception {
+    for (int i = 0; i < 3; i++) {
+      Files.delete(folder.resolve("shard-" + i + ".arrow"));
+    }
+    SequenceWindows windows = open(Fixtures.STORAGE, Optional.of(quarantine()));
+    ShardException e = assertThrows(ShardException.class, () -> windows.read(0));
+    assertTrue(e.getMessage().contains("'web' is too damaged"), e.getMessage());
+  }
+
+  @Test
+  void withoutQuarantineDamageStops() throws Exception {
+    SequenceWindows windows = open(Fixtures.STORAGE, Optional.empty());
+    damageBlock(2);
+    ShardException e = assertThrows(ShardException.class, () -> readAll(windows));
+    assertFalse(e.isUnreachable());
+  }
+
+  @Test
+  void aFailingSourceIsTriedAgainAndThenNamed() {
+    Storage storage = FlakyFileSystem.storage();
+    Quarantine quarantine = quarantine();
+    SequenceWindows windows = open(storage, Optional.of(quarantine));
+    FlakyFileSystem.FAILURES.set(2);
+    assertArrayEquals(undamaged.getFirst(), windows.read(0).tokens());
+    assertEquals(0, FlakyFileSystem.FAILURES.get());
+    FlakyFileSystem.FAILURES.set(Integer.MAX_VALUE);
+    ShardException e = assertThrows(ShardException.class, () -> readAll(windows));
+    assertTrue(e.isUnreachable() && e.getMessage().contains("connection reset"), e.getMessage());
+    assertEquals(List.of(), quarantine.entries(), "an unreachable source is not damaged");
+    FlakyFileSystem.FAILURES.set(0);
+    assertSame(undamaged, readAll(windows));
+  }
+}

@@ -1,0 +1,63 @@
+package org.pretrain4j.data.tokens;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.Fixtures;
+import org.pretrain4j.data.shards.BlockCache;
+import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.ShardedDataset;
+import org.pretrain4j.data.text.ArithmeticInput;
+import org.pretrain4j.data.text.DocumentInput;
+
+class ManifestMergeTest {
+  @TempDir Path folder;
+
+  private static List<DocumentInput> inputs() {
+    List<DocumentInput> inputs = new ArrayList<>();
+    for (int i = 0; i < 7; i++) {
+      inputs.add(new ArithmeticInput(20 + i, i));
+    }
+    return inputs;
+  }
+
+  private Manifest run(Tokenizer tokenizer, int worker, int workers) {
+    return new TokenizeJob(
+            Fixtures.STORAGE,
+            tokenizer,
+            inputs(),
+            Fixtures.hadoop(folder),
+            TokenizeOptions.defaults().withWorker(worker, workers),
+            PreparationListener.NONE)
+        .run();
+  }
+
+  @Test
+  void theWorkersShareTheInputsWithoutOverlap() {
+    org.apache.hadoop.fs.Path path = Fixtures.hadoop(folder);
+    try (Tokenizer tokenizer = Fixtures.bytesTokenizer()) {
+      assertThrows(UserException.class, () -> ManifestMerge.merge(Fixtures.STORAGE, path));
+      run(tokenizer, 2, 3);
+      run(tokenizer, 0, 3);
+      UserException missing =
+          assertThrows(UserException.class, () -> ManifestMerge.merge(Fixtures.STORAGE, path));
+      assertTrue(missing.getMessage().contains("worker 1/3"), missing.getMessage());
+      run(tokenizer, 1, 3);
+      Manifest merged = ManifestMerge.merge(Fixtures.STORAGE, path);
+      assertEquals(7 * 20 + 21, merged.documents());
+      assertEquals(3, merged.shards().size());
+      ShardedDataset.open(Fixtures.STORAGE, path, tokenizer.identity(), new BlockCache(1 << 20))
+          .verify();
+      assertThrows(UserException.class, () -> run(tokenizer, 7, 8));
+      run(tokenizer, 0, 2);
+      assertThrows(UserException.class, () -> ManifestMerge.merge(Fixtures.STORAGE, path));
+    }
+  }
+}

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntSupplier;
@@ -103,7 +104,7 @@ public final class NcclCollectives implements Collectives {
     }
     communicator = nccl.initialize(worldSize, id, rank);
     CollectiveCall call = CollectiveCall.barrier();
-    settle("ncclCommInitRankConfig", NcclResult.SUCCESS.ordinal(), call, -1);
+    settle("ncclCommInitRankConfig", NcclResult.IN_PROGRESS.ordinal(), call, -1);
     LOG.info("rank {} of {} joined NCCL {}", rank, worldSize, nccl.version());
   }
 
@@ -249,7 +250,7 @@ public final class NcclCollectives implements Collectives {
       event = events.isEmpty() ? gpu.createEvent() : events.pop();
       gpu.record(event, Gpu.DEFAULT_STREAM);
       gpu.waitFor(stream, event);
-      settle("nccl" + capitalised(call), start.getAsInt(), call, sequence);
+      settle(function(call), start.getAsInt(), call, sequence);
       gpu.record(event, stream);
     } finally {
       lock.unlock();
@@ -273,28 +274,30 @@ public final class NcclCollectives implements Collectives {
     };
   }
 
-  private static String capitalised(CollectiveCall call) {
-    String method = call.kind().method();
-    return Character.toUpperCase(method.charAt(0)) + method.substring(1);
+  private static String function(CollectiveCall call) {
+    return switch (call.kind()) {
+      case ALL_REDUCE -> "ncclAllReduce";
+      case REDUCE_SCATTER -> "ncclReduceScatter";
+      case ALL_GATHER, ALL_GATHER_LONG, BARRIER -> "ncclAllGather";
+      case BROADCAST, BROADCAST_BYTES -> "ncclBroadcast";
+    };
+  }
+
+  private static String place(CollectiveCall call, long sequence) {
+    return sequence < 0 ? "the start of NCCL" : call.at(sequence);
   }
 
   /** Polls until the communicator has taken the call; a non-blocking one may need a while. */
   private void settle(String function, int result, CollectiveCall call, long sequence) {
     long start = System.nanoTime();
     int state = result;
-    while (true) {
-      if (state == NcclResult.SUCCESS.ordinal()) {
-        state = nccl.asyncError(communicator);
-        if (state == NcclResult.SUCCESS.ordinal()) {
-          return;
-        }
-      }
-      if (state != NcclResult.IN_PROGRESS.ordinal()) {
-        throw broken(function, state, call, sequence);
-      }
+    while (state == NcclResult.IN_PROGRESS.ordinal()) {
       checkTime(start, call, sequence);
       LockSupport.parkNanos(20_000);
       state = nccl.asyncError(communicator);
+    }
+    if (state != NcclResult.SUCCESS.ordinal()) {
+      throw broken(function, state, call, sequence);
     }
   }
 
@@ -305,7 +308,7 @@ public final class NcclCollectives implements Collectives {
       if (turn % 64 == 63) {
         int state = nccl.asyncError(communicator);
         if (state != NcclResult.SUCCESS.ordinal() && state != NcclResult.IN_PROGRESS.ordinal()) {
-          throw broken("nccl" + capitalised(call), state, call, sequence);
+          throw broken(function(call), state, call, sequence);
         }
       }
       checkTime(start, call, sequence);
@@ -327,7 +330,7 @@ public final class NcclCollectives implements Collectives {
     if (System.nanoTime() - start > timeout.toNanos()) {
       String waited =
           "rank %d waited %s s in %s"
-              .formatted(rank, timeout.toMillis() / 1000.0, call.at(sequence));
+              .formatted(rank, timeout.toMillis() / 1000.0, place(call, sequence));
       fail(located(CollectiveException.Kind.TIMEOUT, waited, sequence));
       requireNoFailure(call, sequence);
     }
@@ -352,6 +355,10 @@ public final class NcclCollectives implements Collectives {
     try {
       publish();
       Thread.sleep(NEWS.plusMillis(500)); // until every rank that lives has written once more
+      Optional<Board.Note> first = board.failure();
+      if (first.isPresent()) {
+        return failure(first.get()); // what is seen here only follows from it
+      }
       List<Integer> culprits = new ArrayList<>();
       List<String> missing = new ArrayList<>();
       Map<Integer, String> progress = board.progress();
@@ -382,6 +389,11 @@ public final class NcclCollectives implements Collectives {
     }
   }
 
+  private static Failure failure(Board.Note note) {
+    return new Failure(
+        CollectiveException.Kind.valueOf(note.kind()), note.culprits(), note.message());
+  }
+
   private void publish() {
     board.publish(rank, begun + " " + current);
   }
@@ -390,15 +402,7 @@ public final class NcclCollectives implements Collectives {
     while (failure == null && !closed) {
       try {
         publish();
-        board
-            .failure()
-            .ifPresent(
-                note ->
-                    stop(
-                        new Failure(
-                            CollectiveException.Kind.valueOf(note.kind()),
-                            note.culprits(),
-                            note.message())));
+        board.failure().ifPresent(note -> stop(failure(note)));
       } catch (RuntimeException e) {
         LOG.warn("rank {} cannot reach the rendezvous: {}", rank, e.getMessage());
       }
@@ -458,9 +462,7 @@ public final class NcclCollectives implements Collectives {
     return new CollectiveException(
         failure.kind(),
         failure.culprits(),
-        "%s (noticed by rank %d in %s)"
-            .formatted(
-                failure.message(), rank, sequence < 0 ? "the start of NCCL" : call.at(sequence)));
+        "%s (noticed by rank %d in %s)".formatted(failure.message(), rank, place(call, sequence)));
   }
 
   @Override

@@ -1,0 +1,259 @@
+package org.pretrain4j.trainer.parallel.nccl;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.ElementType;
+import org.pretrain4j.trainer.parallel.FlatBuffer;
+import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.Pending;
+import org.pretrain4j.trainer.parallel.Reduction;
+
+/**
+ * A model of NCCL and of one GPU for each rank, with host memory for device memory: collectives run
+ * in the background, and a rank can be told to report errors.
+ */
+final class FakeGpus implements Board {
+  private final InProcessGroup group;
+  private final Map<String, byte[]> posted = new ConcurrentHashMap<>();
+  private final Map<Integer, String> progress = new ConcurrentHashMap<>();
+  private final CompletableFuture<Note> failure = new CompletableFuture<>();
+  final AtomicInteger aborts = new AtomicInteger();
+
+  FakeGpus(int worldSize) {
+    group = new InProcessGroup(worldSize, Duration.ofHours(1)); // as patient as a GPU
+  }
+
+  Rank rank(int rank) {
+    return new Rank(group.rank(rank));
+  }
+
+  @Override
+  public void post(String key, byte[] value) {
+    posted.put(key, value);
+  }
+
+  @Override
+  public byte[] await(String key, Duration timeout) {
+    while (!posted.containsKey(key)) {
+      Thread.onSpinWait();
+    }
+    return posted.get(key);
+  }
+
+  @Override
+  public void publish(int rank, String line) {
+    progress.put(rank, line);
+  }
+
+  @Override
+  public Map<Integer, String> progress() {
+    return new TreeMap<>(progress);
+  }
+
+  @Override
+  public void fail(Note note) {
+    failure.complete(note);
+  }
+
+  @Override
+  public Optional<Note> failure() {
+    return Optional.ofNullable(failure.getNow(null));
+  }
+
+  /** One rank's NCCL and GPU. */
+  final class Rank implements Nccl, Gpu {
+    private final Collectives inner;
+    private final Map<Long, CompletableFuture<Void>> events = new ConcurrentHashMap<>();
+    private final AtomicLong handles = new AtomicLong();
+    private final AtomicInteger questions = new AtomicInteger();
+    private CompletableFuture<Void> stream = CompletableFuture.completedFuture(null);
+    private volatile boolean aborted;
+    volatile int state;
+    volatile String lastError = "";
+
+    Rank(Collectives inner) {
+      this.inner = inner;
+    }
+
+    private int start(Supplier<Pending> collective) {
+      if (state != NcclResult.SUCCESS.ordinal()) {
+        return state;
+      }
+      Pending pending = post(collective);
+      stream =
+          stream.thenCombine(
+              CompletableFuture.runAsync(
+                  pending::await, Executors.newVirtualThreadPerTaskExecutor()),
+              (a, b) -> null);
+      return NcclResult.IN_PROGRESS.ordinal();
+    }
+
+    private static Pending post(Supplier<Pending> collective) {
+      try {
+        return collective.get();
+      } catch (CollectiveException e) {
+        return () -> {
+          throw e;
+        };
+      }
+    }
+
+    private static FlatBuffer buffer(long address, long count, int type) {
+      return new FlatBuffer(
+          address, count, type == FLOAT32 ? ElementType.FLOAT32 : ElementType.BFLOAT16);
+    }
+
+    private static Reduction op(int reduction) {
+      return reduction == SUM ? Reduction.SUM : Reduction.MAX;
+    }
+
+    @Override
+    public int version() {
+      return 22_703;
+    }
+
+    @Override
+    public byte[] uniqueId() {
+      return new byte[UNIQUE_ID_BYTES];
+    }
+
+    @Override
+    public long initialize(int worldSize, byte[] uniqueId, int rank) {
+      return 1;
+    }
+
+    @Override
+    public int asyncError(long communicator) {
+      boolean hesitates = state == 0 && questions.incrementAndGet() % 2 == 1;
+      return hesitates ? NcclResult.IN_PROGRESS.ordinal() : state;
+    }
+
+    @Override
+    public int allReduce(
+        long send, long receive, long count, int type, int op, long communicator, long on) {
+      return start(() -> inner.allReduce(buffer(send, count, type), op(op)));
+    }
+
+    @Override
+    public int reduceScatter(
+        long send, long receive, long count, int type, int op, long comm, long on) {
+      return start(
+          () ->
+              inner.reduceScatter(
+                  buffer(send, count * inner.worldSize(), type), buffer(receive, count, type)));
+    }
+
+    @Override
+    public int allGather(
+        long send, long receive, long count, int type, long communicator, long on) {
+      return start(
+          () ->
+              inner.allGather(
+                  buffer(send, count, type), buffer(receive, count * inner.worldSize(), type)));
+    }
+
+    @Override
+    public int broadcast(
+        long send, long receive, long count, int type, int root, long comm, long on) {
+      return start(() -> inner.broadcast(buffer(send, count, type), root));
+    }
+
+    @Override
+    public int groupStart() {
+      return 0;
+    }
+
+    @Override
+    public int groupEnd() {
+      return 0;
+    }
+
+    @Override
+    public int finish(long communicator) {
+      return 0;
+    }
+
+    @Override
+    public int destroy(long communicator) {
+      return 0;
+    }
+
+    @Override
+    public int abort(long communicator) {
+      aborts.incrementAndGet();
+      aborted = true;
+      inner.abort("aborted");
+      return 0;
+    }
+
+    @Override
+    public String lastError(long communicator) {
+      return lastError;
+    }
+
+    @Override
+    public void use() {}
+
+    @Override
+    public long createStream() {
+      return handles.incrementAndGet();
+    }
+
+    @Override
+    public long createEvent() {
+      return handles.incrementAndGet();
+    }
+
+    @Override
+    public void record(long event, long on) {
+      events.put(event, on == DEFAULT_STREAM ? CompletableFuture.completedFuture(null) : stream);
+    }
+
+    @Override
+    public void waitFor(long on, long event) {}
+
+    @Override
+    public boolean isDone(long event) {
+      try {
+        events.get(event).get(10, TimeUnit.MICROSECONDS);
+        return true;
+      } catch (TimeoutException e) {
+        return aborted;
+      } catch (Exception e) {
+        return aborted; // when a peer aborts, this rank's kernel hangs
+      }
+    }
+
+    @Override
+    public long allocate(long bytes) {
+      return Arena.global().allocate(bytes, 64).address();
+    }
+
+    @Override
+    public void free(long address) {}
+
+    @Override
+    public void copyToGpu(long address, MemorySegment from) {
+      new FlatBuffer(address, from.byteSize() / 2, ElementType.BFLOAT16).segment().copyFrom(from);
+    }
+
+    @Override
+    public void copyFromGpu(long address, MemorySegment into) {
+      into.copyFrom(new FlatBuffer(address, into.byteSize() / 2, ElementType.BFLOAT16).segment());
+    }
+  }
+}

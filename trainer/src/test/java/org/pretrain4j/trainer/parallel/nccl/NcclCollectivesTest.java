@@ -1,0 +1,132 @@
+package org.pretrain4j.trainer.parallel.nccl;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.parallel.RankExercise;
+
+/** What is around NCCL, against a model of it. */
+@Timeout(60)
+class NcclCollectivesTest {
+  private interface Body {
+    String run(NcclCollectives collectives, FakeGpus.Rank fake) throws Exception;
+  }
+
+  private static List<String> onRanks(FakeGpus gpus, int ranks, Duration timeout, Body body)
+      throws Exception {
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Callable<String>> tasks =
+          IntStream.range(0, ranks)
+              .mapToObj(
+                  rank ->
+                      (Callable<String>)
+                          () -> {
+                            FakeGpus.Rank fake = gpus.rank(rank);
+                            try (NcclCollectives collectives =
+                                new NcclCollectives(fake, fake, gpus, rank, ranks, timeout)) {
+                              collectives.connect();
+                              return body.run(collectives, fake);
+                            }
+                          })
+              .toList();
+      return threads.invokeAll(tasks).stream().map(NcclCollectivesTest::value).toList();
+    }
+  }
+
+  private static String value(Future<String> future) {
+    try {
+      return future.get();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void everyCollectiveGivesItsResult() throws Exception {
+    List<String> checksums =
+        onRanks(
+            new FakeGpus(3),
+            3,
+            Duration.ofSeconds(50),
+            (collectives, fake) -> Long.toString(RankExercise.run(collectives, 5)));
+    assertEquals(1, checksums.stream().distinct().count());
+  }
+
+  @Test
+  void aRankThatNeverComesIsNamedAndTheCommunicatorAborted() throws Exception {
+    FakeGpus gpus = new FakeGpus(3);
+    List<String> seen =
+        onRanks(
+            gpus,
+            3,
+            Duration.ofMillis(500),
+            (collectives, fake) -> {
+              if (collectives.rank() == 1) {
+                Thread.sleep(4000); // hangs, but its watch thread lives
+              }
+              CollectiveException e = assertThrows(CollectiveException.class, collectives::barrier);
+              assertEquals(CollectiveException.Kind.TIMEOUT, e.kind());
+              assertEquals(List.of(1), e.culprits());
+              return e.getMessage();
+            });
+    assertTrue(
+        seen.get(1).contains("s in collective #0 barrier(), missing: rank 1 (begun 0 collectives)"),
+        seen.get(1));
+    assertEquals(3, gpus.aborts.get());
+  }
+
+  @Test
+  void anErrorOfNcclNamesTheCallTheRankAndWhatNcclSays() throws Exception {
+    List<String> seen =
+        onRanks(
+            new FakeGpus(2),
+            2,
+            Duration.ofSeconds(20),
+            (collectives, fake) -> {
+              collectives.barrier();
+              if (collectives.rank() == 1) {
+                fake.lastError = "Connection closed by remote peer 10.0.0.7";
+                fake.state = NcclResult.REMOTE_ERROR.ordinal();
+              }
+              CollectiveException e =
+                  assertThrows(CollectiveException.class, () -> collectives.allGatherLong(1));
+              assertEquals(CollectiveException.Kind.BACKEND, e.kind());
+              return e.getMessage();
+            });
+    for (String message : seen) {
+      assertTrue(
+          message.startsWith(
+              "ncclAllGather failed on rank 1: a peer failed or its connection broke"
+                  + " (REMOTE_ERROR, 6); NCCL says: Connection closed by remote peer 10.0.0.7"),
+          message);
+    }
+  }
+
+  @Test
+  void aRankThatGivesUpEndsTheOthersWithItsReason() throws Exception {
+    List<String> seen =
+        onRanks(
+            new FakeGpus(2),
+            2,
+            Duration.ofSeconds(20),
+            (collectives, fake) -> {
+              if (collectives.rank() == 1) {
+                collectives.abort("out of disk");
+                return "rank 1 failed: out of disk";
+              }
+              return assertThrows(CollectiveException.class, collectives::barrier).getMessage();
+            });
+    assertTrue(seen.getFirst().startsWith("rank 1 failed: out of disk"), seen.getFirst());
+  }
+}

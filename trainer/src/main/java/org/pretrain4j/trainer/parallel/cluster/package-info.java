@@ -1,12 +1,13 @@
 /**
  * How a process finds the others: who started it and as which rank ({@link
- * org.pretrain4j.trainer.parallel.cluster.World}), a small key-value store over TCP for what must
- * be agreed on ({@link org.pretrain4j.trainer.parallel.cluster.Rendezvous}), and the choice of the
- * engine ({@link org.pretrain4j.trainer.parallel.cluster.Backend}).
+ * org.pretrain4j.trainer.parallel.cluster.World}), and a small key-value store over TCP for what
+ * must be agreed on ({@link org.pretrain4j.trainer.parallel.cluster.Rendezvous}).
  *
  * <pre>{@code
  * World world = World.discover(System.getenv());
- * try (Collectives collectives = Backend.AUTO.join(world, timeout, System.getenv())) { ... }
+ * try (Rendezvous store = Rendezvous.join(world, "smollm3/1", Duration.ofMinutes(5))) {
+ *   store.set("address/" + world.rank(), address);
+ * }
  * }</pre>
  */
 package org.pretrain4j.trainer.parallel.cluster;

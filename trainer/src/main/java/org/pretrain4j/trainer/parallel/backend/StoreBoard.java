@@ -1,4 +1,4 @@
-package org.pretrain4j.trainer.parallel.cluster;
+package org.pretrain4j.trainer.parallel.backend;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.pretrain4j.trainer.parallel.cluster.Store;
 import org.pretrain4j.trainer.parallel.nccl.Board;
 
 /** The notes of NCCL's ranks in the rendezvous. */

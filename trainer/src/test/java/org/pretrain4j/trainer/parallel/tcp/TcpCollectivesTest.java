@@ -1,0 +1,188 @@
+package org.pretrain4j.trainer.parallel.tcp;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.net.ServerSocket;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.parallel.ElementType;
+import org.pretrain4j.trainer.parallel.FlatBuffer;
+import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.RankExercise;
+import org.pretrain4j.trainer.parallel.Reduction;
+import org.pretrain4j.trainer.parallel.cluster.Rendezvous;
+import org.pretrain4j.trainer.parallel.cluster.World;
+
+/** Threads of one JVM, but connected by sockets as processes are. */
+@Timeout(60)
+class TcpCollectivesTest {
+  private interface Body {
+    String run(TcpCollectives collectives) throws Exception;
+  }
+
+  private static List<String> onRanks(int ranks, Duration timeout, Body body) throws Exception {
+    int port;
+    try (ServerSocket socket = new ServerSocket(0)) {
+      port = socket.getLocalPort();
+    }
+    try (ExecutorService threads = Executors.newThreadPerTaskExecutor(Thread::new)) {
+      List<Callable<String>> tasks =
+          IntStream.range(0, ranks)
+              .mapToObj(
+                  rank ->
+                      (Callable<String>)
+                          () -> {
+                            World world =
+                                new World(
+                                    rank, ranks, rank, "localhost", port, World.Source.TORCHRUN);
+                            try (Rendezvous store =
+                                    Rendezvous.join(world, "test", Duration.ofSeconds(30));
+                                TcpCollectives collectives =
+                                    TcpCollectives.join(store, rank, ranks, timeout)) {
+                              collectives.barrier();
+                              return body.run(collectives);
+                            }
+                          })
+              .toList();
+      return threads.invokeAll(tasks).stream().map(TcpCollectivesTest::value).toList();
+    }
+  }
+
+  private static String value(Future<String> future) {
+    try {
+      return future.get();
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static String refusal(TcpCollectives collectives, CollectiveException.Kind kind) {
+    try (Arena arena = Arena.ofShared()) {
+      FlatBuffer buffer = FlatBuffer.of(arena.allocate(4_000_000), ElementType.FLOAT32);
+      CollectiveException e =
+          assertThrows(
+              CollectiveException.class,
+              () -> collectives.allReduce(buffer, Reduction.SUM).await());
+      assertEquals(kind, e.kind(), e.getMessage());
+      return e.culprits() + " " + e.getMessage();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4})
+  void connectionsGiveTheSameBitsAsSharedMemory(int ranks) throws Exception {
+    List<String> checksums =
+        onRanks(
+            ranks,
+            Duration.ofSeconds(50),
+            collectives -> Long.toString(RankExercise.run(collectives, 31)));
+    AtomicLong expected = new AtomicLong();
+    InProcessGroup.run(
+        ranks,
+        Duration.ofSeconds(50),
+        collectives -> {
+          long checksum = RankExercise.run(collectives, 31);
+          if (collectives.rank() == 0) {
+            expected.set(checksum);
+          }
+        });
+    checksums.forEach(checksum -> assertEquals(Long.toString(expected.get()), checksum));
+  }
+
+  @Test
+  void aRankThatNeverComesIsNamed() throws Exception {
+    List<String> seen =
+        onRanks(
+            3,
+            Duration.ofMillis(700),
+            collectives -> {
+              if (collectives.rank() == 2) {
+                Thread.sleep(1500);
+                return refusal(collectives, CollectiveException.Kind.TIMEOUT);
+              }
+              return refusal(collectives, CollectiveException.Kind.TIMEOUT);
+            });
+    for (String message : seen) {
+      assertTrue(
+          message.contains(
+              "0.7 s in collective #1 allReduce(sum, float32 x 1000000, 4000000 bytes), missing:"
+                  + " rank 2"),
+          message);
+    }
+  }
+
+  @Test
+  void aProcessThatDiesIsNamedAtOnce() throws Exception {
+    List<String> seen =
+        onRanks(
+            3,
+            Duration.ofSeconds(50),
+            collectives -> {
+              if (collectives.rank() == 1) {
+                collectives.cut();
+                return "[1] rank 1 died or was cut off: ";
+              }
+              return refusal(collectives, CollectiveException.Kind.LEFT);
+            });
+    for (String message : seen) {
+      assertTrue(message.startsWith("[1] rank 1 died or was cut off: "), message);
+    }
+  }
+
+  @Test
+  void differentCollectivesAreAnErrorThatNamesBoth() throws Exception {
+    List<String> seen =
+        onRanks(
+            2,
+            Duration.ofSeconds(50),
+            collectives -> {
+              if (collectives.rank() == 1) {
+                return assertThrows(CollectiveException.class, collectives::barrier).getMessage();
+              }
+              return refusal(collectives, CollectiveException.Kind.MISMATCH);
+            });
+    for (String message : seen) {
+      assertTrue(message.contains("rank 1 called barrier()"), message);
+      assertTrue(message.contains("rank 0 called allReduce(sum, float32 x 1000000"), message);
+    }
+  }
+
+  @Test
+  void aRankThatLeavesEarlyOrFailsIsNamed() throws Exception {
+    List<String> seen =
+        onRanks(
+            2,
+            Duration.ofSeconds(50),
+            collectives ->
+                collectives.rank() == 1 ? "" : refusal(collectives, CollectiveException.Kind.LEFT));
+    assertTrue(
+        seen.getFirst().startsWith("[1] rank 1 left the group after 1 collectives"),
+        seen.getFirst());
+    seen =
+        onRanks(
+            2,
+            Duration.ofSeconds(50),
+            collectives -> {
+              if (collectives.rank() == 1) {
+                collectives.abort("made to fail");
+                return "";
+              }
+              return refusal(collectives, CollectiveException.Kind.FAILED);
+            });
+    assertTrue(seen.getFirst().startsWith("[1] rank 1 failed: made to fail"), seen.getFirst());
+  }
+}

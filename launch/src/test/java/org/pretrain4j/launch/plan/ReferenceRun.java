@@ -52,7 +52,7 @@ final class ReferenceRun {
             Optional.of(522_000L),
             Optional.empty(),
             0),
-        new ParallelismConfig(384, 25_000_000),
+        new ParallelismConfig(384, 25_000_000, 0),
         new CheckpointConfig(2000, 3, Optional.empty()));
   }
 

@@ -8,9 +8,21 @@ import org.pretrain4j.configuration.Key;
 public record ParallelismConfig(
     @Key("Number of data-parallel ranks") @Default("1") int ranks,
     @Key("Elements of a bucket of gradients that is reduced in one go") @Default("25M")
-        long bucketElements) {
+        long bucketElements,
+    @Key("Threads of libtorch and of the optimizer for each rank")
+        @Default(value = "0", meaning = "the processors divided by the ranks of this machine")
+        int computeThreads) {
 
   public ParallelismConfig {
-    new Checks().positive("ranks", ranks).positive("bucket_elements", bucketElements).throwIfAny();
+    new Checks()
+        .positive("ranks", ranks)
+        .positive("bucket_elements", bucketElements)
+        .notNegative("compute_threads", computeThreads)
+        .throwIfAny();
+  }
+
+  /** Compute threads of a rank on a machine with so many processors that runs all ranks. */
+  public int threadsOf(int processors) {
+    return computeThreads > 0 ? computeThreads : Math.max(1, processors / ranks);
   }
 }

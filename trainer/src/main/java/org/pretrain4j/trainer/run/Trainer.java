@@ -69,7 +69,7 @@ public final class Trainer {
       TokenStream stream) {
     long firstStep = checkpoint.map(Checkpoint::step).orElse(0L);
     int ranks = config.parallelism().ranks();
-    int threads = Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
+    int threads = config.parallelism().threadsOf(Runtime.getRuntime().availableProcessors());
     AtomicReference<TrainingResult> result = new AtomicReference<>();
     try (MetricsLog log = new MetricsLog(folder.path(), firstStep)) {
       InProcessGroup.run(

@@ -35,7 +35,10 @@ final class RankLoop {
       stopped = outcome.stopWanted();
       long done = rank.stepsDone();
       boolean gaveUp = outcome.decision().verdict() == StepGuard.Verdict.STOP;
-      boolean save = done % config.checkpoints().everySteps() == 0 || done == total || stopped;
+      boolean applied = outcome.decision().verdict() == StepGuard.Verdict.APPLY;
+      // A run that skips step after step must not push its good checkpoints out of the folder.
+      boolean due = applied && done % config.checkpoints().everySteps() == 0;
+      boolean save = due || done == total || stopped;
       outcome.times().end();
       double seconds = save && !gaveUp ? saver.save(done) : 0;
       report.report(done, outcome, seconds);

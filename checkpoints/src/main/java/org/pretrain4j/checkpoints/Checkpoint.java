@@ -198,7 +198,15 @@ public final class Checkpoint {
     }
   }
 
-  private ShardSummary summary(Manifest.Shard shard) {
+  Manifest manifest() {
+    return manifest;
+  }
+
+  DurableFileSystem files() {
+    return files;
+  }
+
+  ShardSummary summary(Manifest.Shard shard) {
     ShardSummary known = summaries.get(shard.rank());
     if (known != null) {
       return known;

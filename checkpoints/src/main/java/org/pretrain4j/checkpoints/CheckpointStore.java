@@ -109,6 +109,10 @@ public final class CheckpointStore {
     return new StagedCheckpoint(this, files, folder, step, attempt);
   }
 
+  DurableFileSystem files() {
+    return files;
+  }
+
   long nowSeconds() {
     return clock.instant().getEpochSecond();
   }

@@ -230,6 +230,10 @@ public final class StagedCheckpoint {
     }
   }
 
+  Path folder() {
+    return folder;
+  }
+
   /** Deletes what was staged, for a save that is given up. */
   public void discard() {
     try {

@@ -1,0 +1,139 @@
+package org.pretrain4j.checkpoints;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.apache.hadoop.fs.Path;
+import org.junit.jupiter.api.Test;
+import org.pretrain4j.checkpoints.storage.CrashingFileSystem;
+import org.pretrain4j.checkpoints.storage.CrashingFileSystem.Survival;
+
+class CheckpointToolsTest {
+  private static final FlatLayout LAYOUT = SavedRun.layout(2100, 3, 700);
+
+  private final CrashingFileSystem disk = new CrashingFileSystem();
+  private final CheckpointStore store = store(disk, "first");
+  private final List<String> warnings = new ArrayList<>();
+
+  private static CheckpointStore store(CrashingFileSystem disk, String name) {
+    return new CheckpointStore(disk.durable(), new Path("crash:///" + name));
+  }
+
+  @Test
+  void reshardingKeepsEveryBit() {
+    SavedRun.save(store, 10, LAYOUT, 3);
+    for (int worldSize : new int[] {1, 2, 7}) {
+      CheckpointStore target = store(disk, "resharded");
+      CheckpointReshard.reshard(store.open(10), target, worldSize);
+      Checkpoint resharded = target.newestGood(warnings::add).orElseThrow();
+      assertEquals(worldSize, resharded.worldSize());
+      SavedRun.assertHolds(resharded, 10);
+      assertTrue(CheckpointDiff.compare(store.open(10), resharded).none());
+    }
+  }
+
+  @Test
+  void differencesAreNamed() {
+    SavedRun.save(store, 10, LAYOUT, 3);
+    List<FlatRange> all = List.of(new FlatRange(0, LAYOUT.elements()));
+    Map<String, MemorySegment> values = SavedRun.values(10, all);
+    values.get("master").setAtIndex(ValueLayout.JAVA_FLOAT, 2101, 1f);
+    values.get("master").setAtIndex(ValueLayout.JAVA_FLOAT, 2102, Float.NaN);
+    StagedCheckpoint staged = store(disk, "second").stage(10, "a");
+    staged.writeShard(0, 1, LAYOUT, all, values);
+    staged.publish(
+        1, CheckpointState.builder(10).tokens(7).stage("web").configuration("x").build());
+    CheckpointDiff.Differences differences =
+        CheckpointDiff.compare(store.open(10), store(disk, "second").open(10));
+    assertEquals(List.of(), differences.structure());
+    assertEquals(List.of("40960", "7"), differences.state().get("tokens"));
+    assertEquals(1, differences.tensors().size());
+    CheckpointDiff.TensorDifference tensor = differences.tensors().getFirst();
+    assertEquals("model.layers.1.weight", tensor.parameter());
+    assertEquals("master", tensor.kind());
+    assertEquals(2, tensor.differing());
+    assertEquals(3, tensor.elements());
+    assertTrue(Double.isNaN(tensor.largest()));
+
+    SavedRun.save(store, 20, SavedRun.layout(2100, 4), 1);
+    List<String> structure = CheckpointDiff.compare(store.open(10), store.open(20)).structure();
+    assertEquals(2, structure.size(), structure.toString());
+    assertTrue(structure.get(0).contains("model.layers.1.weight has the shape [1, 3]"));
+    assertTrue(structure.get(1).contains("only the first has the parameter model.layers.2.weight"));
+  }
+
+  @Test
+  void aCopyThatCrashesAnywhereGoesOnWhereItWas() {
+    long seed = new Random().nextLong();
+    System.out.println("seed " + seed);
+    Random random = new Random(seed);
+    SavedRun.save(store, 10, LAYOUT, 3);
+    long before = disk.operations();
+    copy(disk, 10);
+    long operations = disk.operations() - before;
+    long fewest = operations;
+    for (long crash = 0; crash < operations; crash++) {
+      for (Survival survival : Survival.values()) {
+        CrashingFileSystem crashing = new CrashingFileSystem();
+        SavedRun.save(store(crashing, "first"), 10, LAYOUT, 3);
+        crashing.crashAfter(crash);
+        assertThrows(RuntimeException.class, () -> copy(crashing, 10));
+        CrashingFileSystem survivor = crashing.afterCrash(survival, random);
+        store(survivor, "second")
+            .newestGood(warnings::add)
+            .ifPresent(copy -> SavedRun.assertHolds(copy, 10));
+        SavedRun.assertHolds(store(survivor, "first").newestGood(warnings::add).orElseThrow(), 10);
+        copy(survivor, 10);
+        fewest = Math.min(fewest, survivor.operations());
+        Checkpoint copy = store(survivor, "second").newestGood(warnings::add).orElseThrow();
+        SavedRun.assertHolds(copy, 10);
+      }
+    }
+    assertTrue(fewest < operations / 2, "nothing was taken over: " + fewest + " operations");
+  }
+
+  private void copy(CrashingFileSystem on, long step) {
+    try (CheckpointMirror mirror =
+        new CheckpointMirror(store(on, "first"), store(on, "second"), warning -> {})) {
+      mirror.copy(step);
+    }
+  }
+
+  @Test
+  void theBackgroundCopiesWhatTheTargetLacks() {
+    SavedRun.save(store, 10, LAYOUT, 3);
+    SavedRun.save(store, 20, LAYOUT, 2);
+    SavedRun.save(store, 30, LAYOUT, 2);
+    CheckpointStore second = store(disk, "second");
+    try (CheckpointMirror mirror = new CheckpointMirror(store, second, warnings::add)) {
+      mirror.copyInBackground(20);
+    }
+    assertEquals(List.of(), warnings);
+    assertEquals(List.of(10L, 20L), second.steps());
+    SavedRun.assertHolds(second.newestGood(warnings::add).orElseThrow(), 20);
+    long before = disk.operations();
+    copy(disk, 20);
+    assertEquals(before, disk.operations());
+  }
+
+  @Test
+  void theListShowsWhatIsGoodAndWhatIsNot() throws Exception {
+    SavedRun.save(store, 10, LAYOUT, 3);
+    SavedRun.save(store, 20, LAYOUT, 2);
+    store.pin(10, "best");
+    disk.delete(new Path("crash:///first/step-0000000020/rank-00001-of-00002.json"), false);
+    List<CheckpointListing.Entry> listing = CheckpointListing.list(store);
+    assertEquals(2, listing.size());
+    assertEquals(List.of("best"), listing.get(0).tags());
+    assertTrue(listing.get(0).problem().isEmpty());
+    assertTrue(listing.get(1).problem().orElseThrow().contains("rank-00001-of-00002.json"));
+    assertTrue(CheckpointListing.verify(store, 10).problem().isEmpty());
+  }
+}

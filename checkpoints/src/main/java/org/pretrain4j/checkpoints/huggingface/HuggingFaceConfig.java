@@ -185,25 +185,34 @@ final class HuggingFaceConfig {
   }
 
   private static int noRopeInterval(String source, JsonNode json, int layers) {
-    int interval = json.path("no_rope_layer_interval").asInt(4);
+    int declared = json.path("no_rope_layer_interval").asInt(4);
+    // This is how none is written.
+    int interval = declared == layers + 1 ? 0 : declared;
     JsonNode listed = json.path("no_rope_layers");
-    if (!listed.isArray()) {
-      return interval > layers ? 0 : interval;
+    if (!listed.isArray() || follows(listed, interval, layers)) {
+      return interval;
     }
+    // The list counts more than the interval.
     int first = 0;
     while (first < listed.size() && listed.get(first).asInt() == 1) {
       first++;
     }
     int found = first == listed.size() ? 0 : first + 1;
-    for (int layer = 0; layer < layers; layer++) {
-      boolean rotates = found == 0 || (layer + 1) % found != 0;
-      if (listed.size() != layers || (listed.get(layer).asInt() == 1) != rotates) {
-        throw new UserException(
-            "%s: no_rope_layers %s is not supported, only every n-th of %d layers may lack rotation"
-                .formatted(source, listed, layers));
-      }
+    if (!follows(listed, found, layers)) {
+      throw new UserException(
+          "%s: no_rope_layers %s is not supported, only every n-th of %d layers may lack rotation"
+              .formatted(source, listed, layers));
     }
     return found;
+  }
+
+  private static boolean follows(JsonNode listed, int interval, int layers) {
+    boolean follows = listed.size() == layers;
+    for (int layer = 0; follows && layer < layers; layer++) {
+      boolean rotates = interval == 0 || (layer + 1) % interval != 0;
+      follows = (listed.get(layer).asInt() == 1) == rotates;
+    }
+    return follows;
   }
 
   private static OptionalInt id(JsonNode json, String key) {

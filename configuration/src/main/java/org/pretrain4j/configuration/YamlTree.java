@@ -43,34 +43,38 @@ final class YamlTree {
   static Optional<Node> parse(
       String text, String source, boolean hasLines, List<Violation> violations) {
     try (YAMLParser parser = FACTORY.createParser(text)) {
-      YamlTree tree = new YamlTree(source, hasLines, parser, violations);
-      JsonToken first = parser.nextToken();
-      if (first == null) {
-        return Optional.empty();
-      }
-      Node root = tree.node(first, tree.place(), "");
-      if (parser.nextToken() != null) {
-        tree.note("has a second document here: keep one, without ---");
-      }
-      return Optional.of(root);
-    } catch (JsonProcessingException e) {
-      violations.add(invalid(e, source, hasLines));
-      return Optional.empty();
+      return new YamlTree(source, hasLines, parser, violations).document();
     } catch (IOException e) {
       throw new UncheckedIOException("reading from a text in memory", e);
     }
   }
 
+  private Optional<Node> document() throws IOException {
+    try {
+      JsonToken first = parser.nextToken();
+      if (first == null) {
+        return Optional.empty();
+      }
+      Node root = node(first, place(), "");
+      if (parser.nextToken() != null) {
+        note("has a second document here: keep one, without ---");
+      }
+      return Optional.of(root);
+    } catch (JsonProcessingException e) {
+      violations.add(invalid(e));
+      return Optional.empty();
+    }
+  }
+
   /** The parser's message in one line, with the line of the problem, not of the last good token. */
-  private static Violation invalid(JsonProcessingException e, String source, boolean hasLines) {
-    int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
+  private Violation invalid(JsonProcessingException e) {
+    Node.Place place = place();
     String problem = e.getOriginalMessage();
     if (e.getCause() instanceof MarkedYAMLException marked && marked.getProblemMark() != null) {
-      line = marked.getProblemMark().getLine() + 1;
+      place = new Node.Place(source, hasLines ? marked.getProblemMark().getLine() + 1 : 0);
       String context = marked.getContext() == null ? "" : marked.getContext() + ": ";
       problem = context + marked.getProblem();
     }
-    Node.Place place = new Node.Place(source, hasLines ? Math.max(line, 0) : 0);
     return new Violation(
         place.toString(), List.of(""), "is not valid YAML: " + Quoted.firstLine(problem));
   }

@@ -15,6 +15,15 @@
  * }
  * }</pre>
  *
+ * <p>{@link org.pretrain4j.configuration.ConfigurationReader} reads a file into such a record and
+ * reports all that is wrong at once, each with its line; {@link
+ * org.pretrain4j.configuration.ConfigurationWriter} writes a record with all its keys:
+ *
+ * <pre>{@code
+ * RunConfig run = ConfigurationReader.read(RunConfig.class, Path.of("run.yaml"), List.of("seed=7"));
+ * String resolved = ConfigurationWriter.toYaml(run);
+ * }</pre>
+ *
  * <p>Component types: String, boolean, int, long, double, enums, records, {@code List<X>}, {@code
  * Map<String, X>} and {@code Optional<X>}.
  */

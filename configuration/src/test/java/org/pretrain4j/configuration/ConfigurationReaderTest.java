@@ -385,4 +385,13 @@ class ConfigurationReaderTest {
     String error = errorOf(GOOD + "extra: {keep: 1\nparts: []\n");
     assertEquals(true, error.startsWith("run.yaml:7: is not valid YAML"), error);
   }
+
+  @Test
+  void aTextNestedWithoutEndIsRefusedInOneLine() {
+    for (String text : List.of("[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000))) {
+      String error = errorOf("parts: " + text);
+      assertEquals(true, error.startsWith("run.yaml:1: is not valid YAML: "), error);
+      assertEquals(1, error.lines().count());
+    }
+  }
 }

@@ -12,7 +12,6 @@ enum ExitCode {
   INTERNAL_ERROR(1, "a defect or a failure of the machine; the log has the stack trace"),
   USAGE(2, "a mistake on the command line, in the configuration or in the input"),
   STORAGE(3, "a file system that refuses to read or to write, such as a full disk"),
-  DIVERGED(4, "too many steps in a row whose loss or gradient is not finite"),
   SAVED(75, "told to stop by SIGINT or SIGTERM, and saved: the same command goes on");
 
   private final int number;

@@ -11,7 +11,12 @@ import java.util.function.LongSupplier;
  * and no control characters.
  */
 final class LiveLine implements AutoCloseable {
+  /** Back to the left, and clear the line. */
   static final String ERASE = "\r\u001b[K";
+
+  /** What the launcher has found out. */
+  static final boolean STANDARD_OUTPUT_IS_TERMINAL = Boolean.getBoolean("pretrain4j.terminal");
+
   private static final long INTERVAL_NANOS = Duration.ofMillis(200).toNanos();
 
   private final PrintStream out;
@@ -30,9 +35,8 @@ final class LiveLine implements AutoCloseable {
     this.nanoTime = nanoTime;
   }
 
-  /** On standard output; the launcher has found out whether that is a terminal. */
   static LiveLine onStandardOutput() {
-    return new LiveLine(System.out, Boolean.getBoolean("pretrain4j.terminal"), System::nanoTime);
+    return new LiveLine(System.out, STANDARD_OUTPUT_IS_TERMINAL, System::nanoTime);
   }
 
   boolean terminal() {

@@ -14,14 +14,21 @@ public final class Main {
    * @param arguments the command's name, its options and parameters
    */
   public static void main(String[] arguments) {
+    if (LiveLine.STANDARD_OUTPUT_IS_TERMINAL) {
+      // The console's log layout begins its lines with this, see log4j2.xml.
+      System.setProperty("pretrain4j.line.start", LiveLine.ERASE);
+    }
+    GracefulStop signals = new GracefulStop();
+    int code = run(arguments, signals);
+    signals.ended(code);
     // Threads that libraries leave behind must not keep a finished command alive.
-    System.exit(run(arguments));
+    System.exit(code);
   }
 
-  private static int run(String[] arguments) {
+  private static int run(String[] arguments, GracefulStop signals) {
     ErrorReport errors = new ErrorReport();
     try {
-      return commandLine(errors).execute(arguments);
+      return commandLine(errors, signals).execute(arguments);
     } catch (Error error) {
       // Picocli hands over exceptions only; a lack of memory or a native library is told the same
       // way.
@@ -30,9 +37,16 @@ public final class Main {
   }
 
   /** The tree of commands, with its help, error handling and exit codes. */
-  static CommandLine commandLine(ErrorReport errors) {
+  static CommandLine commandLine(ErrorReport errors, GracefulStop signals) {
     CommandLine commandLine =
         new CommandLine(new Pretrain4j())
+            .addSubcommand(new TrainCommand(signals))
+            .addSubcommand(new TokenizeCommand())
+            .addSubcommand(new ValidateCommand())
+            .addSubcommand(new PlanCommand())
+            .addSubcommand(new InspectCommand())
+            .addSubcommand(new GenerateCommand())
+            .addSubcommand(new BenchCommand())
             .setOut(new PrintWriter(System.out, true))
             .setErr(new PrintWriter(System.err, true))
             .setCaseInsensitiveEnumValuesAllowed(true)

@@ -10,6 +10,7 @@ import org.pretrain4j.launch.plan.Gpu;
 import org.pretrain4j.launch.plan.MemoryPlan;
 import org.pretrain4j.launch.plan.ModelCost;
 import org.pretrain4j.launch.plan.RunPlan;
+import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.run.RunConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -122,12 +123,12 @@ final class PlanCommand implements Callable<Integer> {
     ModelCost cost = plan.cost();
     line(
         "model",
-        "%s parameters (%s), %.2f GFLOP a token (6 N + 12 L A s: forward and backward, the full"
-            + " square of attention)",
+        "%s parameters (%s), %.2f GFLOP a token",
         HumanUnits.count(cost.parameters()),
         HumanUnits.exact(cost.parameters()),
         cost.flopsPerToken() / 1e9);
-    line("ranks", "%s", RunSummary.ranks(plan.deal()));
+    line("", "%s", ModelFlops.FORMULA);
+    line("ranks", "%s", ConfigurationSummary.ranks(plan.deal()));
     printMemory(plan);
     printTime(plan);
     printCommunication(plan);

@@ -16,7 +16,6 @@ import picocli.CommandLine.Spec;
     scope = ScopeType.INHERIT,
     header = "Pretrains language models on the JVM, from a laptop to a cluster.",
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {PlanCommand.class, ValidateCommand.class},
     footer = {
       "",
       "Example:",

@@ -2,19 +2,19 @@ package org.pretrain4j.launch;
 
 import java.time.Duration;
 import java.util.Locale;
+import org.pretrain4j.trainer.run.StepMetrics;
 
 /**
- * What a person sees of a training run: a table that grows by a line every so often, and on a
- * terminal one more line below it that follows every step. Where the output goes to a file there is
- * only the table, without control characters.
+ * The steps of a run as a table that grows by a line every so often, and on a terminal one more
+ * line below it that follows every step.
  *
  * <pre>
  *       step   tokens      loss  grad norm         lr   tokens/s       left
  *         10   81.9k    5.0127      2.113   3.00e-04      2,310     2m 20s
  * </pre>
  */
-final class TrainingProgress implements AutoCloseable {
-  /** Weight of the newest step in the mean of tokens/s that the time left is reckoned with. */
+final class TrainingProgress {
+  /** Weight of the newest step in the mean that tokens/s and the time left are reckoned with. */
   private static final double SMOOTHING = 0.1;
 
   private final LiveLine out;
@@ -23,29 +23,9 @@ final class TrainingProgress implements AutoCloseable {
   private final long globalBatchTokens;
 
   private long lastTableLine;
-  private long steps;
+  private long seen;
   private double secondsPerStep;
   private String stage = "";
-
-  /**
-   * One finished step.
-   *
-   * @param step counted from 0
-   * @param stage its name
-   * @param loss mean over the step's targets, in nats
-   * @param gradNorm global L2 norm before clipping
-   * @param learningRate of this step
-   * @param seconds that the step took
-   * @param skipped whether its update was left out as its loss or gradient was not finite
-   */
-  record Step(
-      long step,
-      String stage,
-      double loss,
-      double gradNorm,
-      double learningRate,
-      double seconds,
-      boolean skipped) {}
 
   /**
    * @param tableInterval time between two lines of the table
@@ -60,15 +40,13 @@ final class TrainingProgress implements AutoCloseable {
   }
 
   /** Shows a step, or keeps it to itself if the last line is young. */
-  void onStep(Step step) {
+  void onStep(StepMetrics step) {
     long now = out.nanoTime();
+    double seconds = step.seconds() + step.checkpointSeconds();
     // The first step of a process is slower than all that follow, so the second one starts anew.
-    secondsPerStep =
-        steps++ < 2
-            ? step.seconds()
-            : secondsPerStep + SMOOTHING * (step.seconds() - secondsPerStep);
+    secondsPerStep = seen++ < 2 ? seconds : secondsPerStep + SMOOTHING * (seconds - secondsPerStep);
     boolean newStage = !step.stage().equals(stage);
-    boolean last = step.step() == totalSteps - 1;
+    boolean last = step.step() == totalSteps;
     if (newStage) {
       stage = step.stage();
       out.print("stage " + stage);
@@ -96,40 +74,43 @@ final class TrainingProgress implements AutoCloseable {
         "left");
   }
 
-  private String row(Step step) {
+  private String row(StepMetrics step) {
     return String.format(
         Locale.ROOT,
-        "%10s %8s %9.4f %10.3f %10.2e %10s %10s%s",
-        HumanUnits.exact(step.step() + 1),
-        HumanUnits.count((step.step() + 1.0) * globalBatchTokens),
-        step.loss(),
-        step.gradNorm(),
+        "%10s %8s %9s %10s %10.2e %10s %10s%s",
+        HumanUnits.exact(step.step()),
+        HumanUnits.count(step.tokens()),
+        decimals(step.loss(), 4),
+        decimals(step.gradNorm(), 3),
         step.learningRate(),
-        HumanUnits.exact(Math.round(globalBatchTokens / secondsPerStep)),
+        rate(),
         left(step),
-        step.skipped() ? "  skipped: not finite" : "");
+        step.skipped() ? "  skipped" : "");
   }
 
-  private String live(Step step) {
+  private String live(StepMetrics step) {
     return String.format(
         Locale.ROOT,
-        "%s/%s (%d%%)  loss %.4f  %s tokens/s  %s left",
-        HumanUnits.exact(step.step() + 1),
+        "%s/%s (%d%%)  loss %s  %s tokens/s  %s left",
+        HumanUnits.exact(step.step()),
         HumanUnits.exact(totalSteps),
-        100 * (step.step() + 1) / totalSteps,
-        step.loss(),
-        HumanUnits.exact(Math.round(globalBatchTokens / secondsPerStep)),
+        100 * step.step() / totalSteps,
+        decimals(step.loss(), 4),
+        rate(),
         left(step));
   }
 
-  private String left(Step step) {
-    double seconds = (totalSteps - step.step() - 1) * secondsPerStep;
-    return HumanUnits.time(Duration.ofMillis(Math.round(1000 * seconds)));
+  /** A number that is not finite comes as null. */
+  private static String decimals(Double value, int decimals) {
+    return value == null ? "not finite" : String.format(Locale.ROOT, "%." + decimals + "f", value);
   }
 
-  /** Removes the live line, so that what follows starts at the left. */
-  @Override
-  public void close() {
-    out.close();
+  private String rate() {
+    return HumanUnits.exact(Math.round(globalBatchTokens / secondsPerStep));
+  }
+
+  private String left(StepMetrics step) {
+    double seconds = (totalSteps - step.step()) * secondsPerStep;
+    return HumanUnits.time(Duration.ofMillis(Math.round(1000 * seconds)));
   }
 }

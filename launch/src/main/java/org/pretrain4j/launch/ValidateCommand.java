@@ -28,7 +28,7 @@ final class ValidateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     RunConfig config = configuration.read();
-    RunSummary.of(config).forEach(spec.commandLine().getOut()::println);
+    ConfigurationSummary.of(config).forEach(spec.commandLine().getOut()::println);
     spec.commandLine().getOut().println(configuration.file() + " is OK");
     return ExitCode.OK.number();
   }

@@ -78,7 +78,7 @@ class ErrorReportTest {
 
   @Test
   void anUnknownOptionIsOneLineThatPointsToTheHelp() {
-    CommandLine commandLine = Main.commandLine(new ErrorReport());
+    CommandLine commandLine = Main.commandLine(new ErrorReport(), new GracefulStop());
     commandLine.setErr(new PrintWriter(out));
     assertEquals(ExitCode.USAGE.number(), commandLine.execute("--nonsense"));
     assertEquals("error: Unknown option: '--nonsense' (see pretrain4j --help)\n", out.toString());

@@ -36,9 +36,6 @@ public final class ManifestFile {
     tokenizer.put("vocab_size", manifest.tokenizer().vocabSize());
     tokenizer.put("end_of_document", manifest.tokenizer().endOfDocument());
     root.put("token_type", manifest.tokenizer().tokenType().spelled());
-    if (manifest.sequenceLength() > 0) {
-      root.put("sequence_length", manifest.sequenceLength());
-    }
     root.put("documents", manifest.documents());
     root.put("tokens", manifest.tokens());
     ArrayNode shards = root.putArray("shards");
@@ -82,21 +79,17 @@ public final class ManifestFile {
   }
 
   private static Manifest parse(JsonNode root) {
-    List<String> keys =
-        new ArrayList<>(
-            List.of(
-                "format",
-                "version",
-                "tokenizer",
-                "token_type",
-                "documents",
-                "tokens",
-                "shards",
-                "checksum"));
-    if (root.has("sequence_length")) {
-      keys.add("sequence_length");
-    }
-    keys(root, "the manifest", keys.toArray(String[]::new));
+    keys(
+        root,
+        "the manifest",
+        "format",
+        "version",
+        "tokenizer",
+        "token_type",
+        "documents",
+        "tokens",
+        "shards",
+        "checksum");
     if (!text(root, "format").equals(Manifest.FORMAT)) {
       throw new IllegalArgumentException("format is not '" + Manifest.FORMAT + "'");
     }
@@ -118,9 +111,7 @@ public final class ManifestFile {
     for (JsonNode node : root.get("shards")) {
       shards.add(shard(node));
     }
-    int sequenceLength =
-        root.has("sequence_length") ? Math.toIntExact(integer(root, "sequence_length")) : 0;
-    Manifest manifest = new Manifest(identity, shards, sequenceLength);
+    Manifest manifest = new Manifest(identity, shards);
     same("token_type", text(root, "token_type"), identity.tokenType().spelled());
     same("documents", integer(root, "documents"), manifest.documents());
     same("tokens", integer(root, "tokens"), manifest.tokens());

@@ -1,0 +1,140 @@
+package org.pretrain4j.launch;
+
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.bench.BenchReport;
+import org.pretrain4j.trainer.bench.Shape;
+import org.pretrain4j.trainer.bench.StepBench;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ModelFlops;
+import org.pretrain4j.trainer.run.TrainingConfig.Precision;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Measures training steps against the machine's own peak. */
+@Command(
+    name = "bench",
+    header = "Measures training steps of named shapes against this machine's matrix peak.",
+    description = {
+      "Both are measured in the same process, each step beside a matrix product, so that their ratio"
+          + " holds on a noisy machine."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  pretrain4j bench",
+      "  pretrain4j bench --shape layer-3b --shape 135m --repetitions 9 --json bench.json"
+    })
+final class BenchCommand implements Callable<Integer> {
+  private static final List<String> DEFAULT_SHAPES = List.of("layer-3b", "135m-6-layers");
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--shape",
+      paramLabel = "NAME",
+      description = {
+        "What to measure, may be repeated: layer-3b, 135m-6-layers, 135m, tiny (default: the first"
+            + " two)."
+      })
+  private List<String> shapes = new ArrayList<>();
+
+  @Option(
+      names = "--repetitions",
+      paramLabel = "N",
+      defaultValue = "5",
+      description = "Steps that count; their median is reported (default: ${DEFAULT-VALUE}).")
+  private int repetitions;
+
+  @Option(
+      names = "--precision",
+      paramLabel = "TYPE",
+      defaultValue = "bf16",
+      description = "bf16 or fp32 (default: ${DEFAULT-VALUE}).")
+  private Precision precision;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Also write the reports to this file.")
+  private Path json;
+
+  @Override
+  public Integer call() throws IOException {
+    if (repetitions < 1) {
+      throw new UserException("--repetitions is " + repetitions + ", expected at least 1");
+    }
+    List<Shape> chosen =
+        (shapes.isEmpty() ? DEFAULT_SHAPES : shapes).stream().map(Shape::named).toList();
+    ScalarType type = precision == Precision.BF16 ? ScalarType.BFLOAT16 : ScalarType.FLOAT32;
+    List<BenchReport> reports = new ArrayList<>();
+    for (Shape shape : chosen) {
+      out().println(shape.name() + ": " + shape.description());
+      out().flush();
+      BenchReport report = StepBench.run(shape, repetitions, type);
+      print(report);
+      reports.add(report);
+    }
+    out().println(ModelFlops.FORMULA);
+    if (json != null) {
+      write(reports);
+    }
+    return ExitCode.OK.number();
+  }
+
+  private void print(BenchReport report) {
+    line(
+        "%-18s %,.0f tokens/s, %.3f s a step",
+        report.precision(), report.tokensPerSecond(), report.stepSeconds());
+    line(
+        "%-18s %.1f%% of %.1f GFLOP/s",
+        "share of peak", 100 * report.shareOfPeak(), report.gemmPeakFlops() / 1e9);
+    line("%-18s %s", "peak memory", HumanUnits.bytes(report.peakMemoryBytes()));
+    for (Map.Entry<String, Double> phase : report.phaseSeconds().entrySet()) {
+      line(
+          "%-18s %.3f s, %.0f%%",
+          phase.getKey(), phase.getValue(), 100 * phase.getValue() / report.stepSeconds());
+    }
+  }
+
+  private void write(List<BenchReport> reports) throws IOException {
+    JsonMapper mapper =
+        JsonMapper.builder()
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+            .build();
+    Map<String, Object> document =
+        Map.of(
+            "formula",
+            ModelFlops.FORMULA,
+            "java",
+            Runtime.version().toString(),
+            "processors",
+            Runtime.getRuntime().availableProcessors(),
+            "reports",
+            reports);
+    Files.writeString(json, mapper.writeValueAsString(document) + System.lineSeparator());
+  }
+
+  private void line(String format, Object... values) {
+    out().println("  " + String.format(Locale.ROOT, format, values));
+    out().flush();
+  }
+
+  private PrintWriter out() {
+    return spec.commandLine().getOut();
+  }
+}

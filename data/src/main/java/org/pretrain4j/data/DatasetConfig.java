@@ -17,11 +17,11 @@ public record DatasetConfig(
         @Default("[]")
         List<String> text,
     @Key(
-            "How the files of `text` are read: `text` takes a file as a document, `jsonl` a line;"
-                + " either may be compressed by gzip or zstd")
+            "How the files of `text` are read: `text` takes a file as a document, `jsonl` a line,"
+                + " both also compressed by gzip or zstd; `parquet` and `arrow` take a row")
         @Default("text")
         Format format,
-    @Key("The field of a line of `jsonl` that holds the document") @Default("text")
+    @Key("The field of a line of `jsonl`, or the column, that holds the document") @Default("text")
         String textColumn,
     @Key(
             "A folder of shards with its manifest.json, made by `tokenize`; any file system that"
@@ -33,7 +33,9 @@ public record DatasetConfig(
   /** How text files are cut into documents. */
   public enum Format {
     TEXT,
-    JSONL
+    JSONL,
+    PARQUET,
+    ARROW
   }
 
   /** Documents that are generated. */

@@ -97,6 +97,8 @@ public final class DatasetPreparation {
         switch (config.format()) {
           case TEXT -> TextFormat.TEXT;
           case JSONL -> TextFormat.JSONL;
+          case PARQUET -> TextFormat.PARQUET;
+          case ARROW -> TextFormat.ARROW;
         };
     return TextInputs.find(storage, config.text(), format, config.textColumn());
   }

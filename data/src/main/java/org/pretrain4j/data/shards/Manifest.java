@@ -13,8 +13,9 @@ import java.util.Set;
  *
  * @param tokenizer that made the tokens
  * @param shards in the order of their documents
+ * @param sequenceLength of a shuffled dataset, which is a list of sequences; 0 for one of documents
  */
-public record Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards) {
+public record Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards, int sequenceLength) {
   public static final String FILE = "manifest.json";
   static final String FORMAT = "pretrain4j-tokens";
   static final int VERSION = 1;
@@ -24,6 +25,9 @@ public record Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards) {
    */
   public Manifest {
     shards = List.copyOf(shards);
+    if (sequenceLength < 0) {
+      throw new IllegalArgumentException("sequence_length " + sequenceLength);
+    }
     if (shards.isEmpty()) {
       throw new IllegalArgumentException("a manifest without shards");
     }
@@ -33,6 +37,11 @@ public record Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards) {
         throw new IllegalArgumentException("shard '" + shard.name() + "' is listed twice");
       }
     }
+  }
+
+  /** A dataset of documents. */
+  public Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards) {
+    this(tokenizer, shards, 0);
   }
 
   public long documents() {
@@ -50,7 +59,8 @@ public record Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards) {
   /**
    * SHA-256 over everything the manifest says; equal for datasets with equal shards, so that a
    * resumed run can tell whether its data is still the same. Tab-separated lines: first format,
-   * version, tokenizer fingerprint, vocabulary size, end of document; then one for each shard.
+   * version, tokenizer fingerprint, vocabulary size, end of document and, if it is not 0, sequence
+   * length; then one for each shard.
    */
   public String checksum() {
     StringBuilder lines = new StringBuilder();
@@ -62,6 +72,9 @@ public record Manifest(TokenizerIdentity tokenizer, List<ShardEntry> shards) {
             tokenizer.fingerprint(),
             Integer.toString(tokenizer.vocabSize()),
             Integer.toString(tokenizer.endOfDocument())));
+    if (sequenceLength > 0) {
+      lines.append('\t').append(sequenceLength);
+    }
     lines.append('\n');
     for (ShardEntry shard : shards) {
       lines.append(shard.digestLine()).append('\n');

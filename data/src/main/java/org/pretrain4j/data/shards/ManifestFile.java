@@ -36,6 +36,9 @@ public final class ManifestFile {
     tokenizer.put("vocab_size", manifest.tokenizer().vocabSize());
     tokenizer.put("end_of_document", manifest.tokenizer().endOfDocument());
     root.put("token_type", manifest.tokenizer().tokenType().spelled());
+    if (manifest.sequenceLength() > 0) {
+      root.put("sequence_length", manifest.sequenceLength());
+    }
     root.put("documents", manifest.documents());
     root.put("tokens", manifest.tokens());
     ArrayNode shards = root.putArray("shards");
@@ -79,17 +82,21 @@ public final class ManifestFile {
   }
 
   private static Manifest parse(JsonNode root) {
-    keys(
-        root,
-        "the manifest",
-        "format",
-        "version",
-        "tokenizer",
-        "token_type",
-        "documents",
-        "tokens",
-        "shards",
-        "checksum");
+    List<String> keys =
+        new ArrayList<>(
+            List.of(
+                "format",
+                "version",
+                "tokenizer",
+                "token_type",
+                "documents",
+                "tokens",
+                "shards",
+                "checksum"));
+    if (root.has("sequence_length")) {
+      keys.add("sequence_length");
+    }
+    keys(root, "the manifest", keys.toArray(String[]::new));
     if (!text(root, "format").equals(Manifest.FORMAT)) {
       throw new IllegalArgumentException("format is not '" + Manifest.FORMAT + "'");
     }
@@ -111,7 +118,9 @@ public final class ManifestFile {
     for (JsonNode node : root.get("shards")) {
       shards.add(shard(node));
     }
-    Manifest manifest = new Manifest(identity, shards);
+    int sequenceLength =
+        root.has("sequence_length") ? Math.toIntExact(integer(root, "sequence_length")) : 0;
+    Manifest manifest = new Manifest(identity, shards, sequenceLength);
     same("token_type", text(root, "token_type"), identity.tokenType().spelled());
     same("documents", integer(root, "documents"), manifest.documents());
     same("tokens", integer(root, "tokens"), manifest.tokens());

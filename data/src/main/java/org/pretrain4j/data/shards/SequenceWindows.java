@@ -36,6 +36,17 @@ public final class SequenceWindows {
     if (sequenceLength < 1) {
       throw new UserException("sequence_length: " + sequenceLength + "; expected 1 or more");
     }
+    int shuffledLength = dataset.manifest().sequenceLength();
+    if (shuffledLength != 0 && shuffledLength != sequenceLength) {
+      throw new UserException(
+          "dataset '"
+              + name
+              + "' was shuffled in sequences of "
+              + shuffledLength
+              + ", but training.sequence_length is "
+              + sequenceLength
+              + "; shuffle it again for this length");
+    }
     this.dataset = dataset;
     this.name = name;
     this.sequenceLength = sequenceLength;

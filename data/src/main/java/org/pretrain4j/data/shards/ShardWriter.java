@@ -101,6 +101,31 @@ public final class ShardWriter implements AutoCloseable {
     addRow(document, at, document.length - at);
   }
 
+  /** Adds a shuffled sequence, one row for each document or part of one in it. */
+  public void add(Sequence sequence) throws IOException {
+    int length = sequence.tokens().length;
+    if (length > tokens.length) {
+      throw new IllegalArgumentException(
+          "a sequence of " + length + " tokens in blocks of " + tokens.length);
+    }
+    if (tokenCount + length > tokens.length) {
+      flush();
+    }
+    int from = 0;
+    for (int start : sequence.documentStarts()) {
+      addPart(sequence.tokens(), from, start);
+      from = start;
+    }
+    addPart(sequence.tokens(), from, length);
+  }
+
+  private void addPart(int[] sequence, int from, int to) {
+    if (sequence[to - 1] == tokenizer.endOfDocument()) {
+      blockDocuments++;
+    }
+    addRow(sequence, from, to - from);
+  }
+
   private void addRow(int[] document, int from, int length) {
     System.arraycopy(document, from, tokens, tokenCount, length);
     tokenCount += length;

@@ -150,6 +150,11 @@ public final class ShardedDataset {
     return new SequenceWindows(this, name, sequenceLength, seed);
   }
 
+  /** The dataset's sequences in the order of its shards, each once. */
+  public SequenceCursor cursor(int sequenceLength) {
+    return new SequenceCursor(this, sequenceLength);
+  }
+
   /** The policy for damaged and unreachable shards. */
   ReadPolicy policy() {
     return policy;

@@ -5,5 +5,9 @@ public enum TextFormat {
   /** One document a file. */
   TEXT,
   /** One JSON object a line, the text in one of its fields. */
-  JSONL
+  JSONL,
+  /** One row a document, the text in one of the columns of a Parquet file. */
+  PARQUET,
+  /** One row a document, the text in one of the columns of an Arrow IPC file. */
+  ARROW
 }

@@ -57,20 +57,27 @@ public final class TextInputs {
           + file.getModificationTime()
           + "|"
           + format
-          + (format == TextFormat.JSONL ? "|" + textColumn : "");
+          + (format == TextFormat.TEXT ? "" : "|" + textColumn);
     }
 
     @Override
     public DocumentReader open() throws IOException {
+      return switch (format) {
+        case TEXT, JSONL -> openStream();
+        case PARQUET -> ParquetTextReader.open(storage, file, name(), textColumn);
+        case ARROW -> ArrowTextReader.open(storage, file, name(), textColumn);
+      };
+    }
+
+    private DocumentReader openStream() throws IOException {
       CountingStream counted = new CountingStream(storage.open(file.getPath()));
       try {
         InputStream content =
             Compression.of(file.getPath().getName())
                 .decompress(new BufferedInputStream(counted, BUFFER_BYTES));
-        return switch (format) {
-          case TEXT -> new WholeFileReader(name(), content, counted);
-          case JSONL -> new JsonLinesReader(name(), content, counted, textColumn);
-        };
+        return format == TextFormat.TEXT
+            ? new WholeFileReader(name(), content, counted)
+            : new JsonLinesReader(name(), content, counted, textColumn);
       } catch (IOException e) {
         counted.close();
         throw Malformed.unreadable(name(), e);

@@ -96,8 +96,8 @@ public final class TokenizeJob {
       if (lock.exclusive()) {
         storage.deleteTemporaries(folder, files.prefix());
       }
-      TokenizeJournal done =
-          tokenize(TokenizeJournal.read(storage, folder, files, identity(), listener));
+      JobJournal done =
+          tokenize(JobJournal.read(storage, folder, files.journal(), identity(), listener));
       Manifest result = new Manifest(tokenizer.identity(), done.shards());
       ManifestFile.write(storage, manifest, result);
       return result;
@@ -109,16 +109,15 @@ public final class TokenizeJob {
   /** True if the folder's dataset came from this very job: the same inputs and options. */
   public boolean isResult() throws IOException {
     Path journal = new Path(folder, files.journal());
-    return storage.exists(journal)
-        && identity().equals(TokenizeJournal.recordedJob(storage, journal));
+    return storage.exists(journal) && identity().equals(JobJournal.recordedJob(storage, journal));
   }
 
   private String identity() {
     return JobIdentity.of(inputs, tokenizer, options);
   }
 
-  private TokenizeJournal tokenize(TokenizeJournal journal) throws IOException {
-    TokenizeJournal state = journal;
+  private JobJournal tokenize(JobJournal journal) throws IOException {
+    JobJournal state = journal;
     ShardWriter writer = null;
     try (DocumentFeed feed =
             new DocumentFeed(inputs, state.nextInput(), state.nextDocument(), BATCH_CHARACTERS);
@@ -155,14 +154,14 @@ public final class TokenizeJob {
               state = state.with(writer.finish(), document.input(), document.document() + 1);
               writer.close();
               writer = null;
-              state.write(storage, folder, files);
+              state.write(storage, folder, files.journal());
             }
           }
           meter.report(false);
         }
         if (writer != null) {
           state = state.with(writer.finish(), inputs.size(), 0);
-          state.write(storage, folder, files);
+          state.write(storage, folder, files.journal());
         }
         meter.report(true);
       } finally {

@@ -8,15 +8,23 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Loads and stores of one vector of float32 lanes, from and to float32 or bfloat16 memory. Indices
- * count elements. The variants with a mask touch only the memory of its lanes.
+ * Loads and stores of one vector of float32 lanes, from and to float32 or bfloat16 memory, and the
+ * sum over its lanes. Indices count elements. The variants with a mask touch only the memory of its
+ * lanes.
+ *
+ * <p>Only correctly rounded operations in a fixed order are used, so that interpreted and compiled
+ * code give the same bits.
  */
 public final class Lanes {
-  /** Float32 lanes of the machine's preferred width. */
-  public static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+  /** Float32 lanes of the machine's preferred width, up to 512 bits. */
+  public static final VectorSpecies<Float> FLOATS =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
 
   /** Number of lanes. */
   public static final int COUNT = FLOATS.length();
@@ -26,7 +34,13 @@ public final class Lanes {
   private static final VectorSpecies<Short> HALVES =
       VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
-  private static final int CANONICAL_NAN = 0x7fc00000;
+
+  // Each lane's partner in a step of the sum over lanes. Single constants, as the compiler folds
+  // them.
+  private static final VectorShuffle<Float> PARTNER_1 = partner(1);
+  private static final VectorShuffle<Float> PARTNER_2 = partner(2);
+  private static final VectorShuffle<Float> PARTNER_4 = partner(4);
+  private static final VectorShuffle<Float> PARTNER_8 = partner(8);
 
   private Lanes() {}
 
@@ -49,6 +63,11 @@ public final class Lanes {
   public static void store(
       FloatVector value, MemorySegment memory, long index, VectorMask<Float> mask) {
     value.intoMemorySegment(memory, index * Float.BYTES, ORDER, mask);
+  }
+
+  /** Loads from an array. */
+  static FloatVector load(float[] array, int index) {
+    return FloatVector.fromArray(FLOATS, array, index);
   }
 
   /** Loads bfloat16. */
@@ -75,8 +94,27 @@ public final class Lanes {
   }
 
   /** What a store as bfloat16 and a load would give. */
-  static FloatVector roundToBfloat16(FloatVector value) {
+  static FloatVector roundedToBfloat16(FloatVector value) {
     return roundedBits(value).and(0xffff0000).reinterpretAsFloats();
+  }
+
+  /** Sum of the lanes, pair by pair in a fixed order, which reduceLanes(ADD) does not promise. */
+  static float sum(FloatVector value) {
+    FloatVector sum = value;
+    if (COUNT > 8) {
+      sum = sum.add(sum.rearrange(PARTNER_8));
+    }
+    if (COUNT > 4) {
+      sum = sum.add(sum.rearrange(PARTNER_4));
+    }
+    if (COUNT > 2) {
+      sum = sum.add(sum.rearrange(PARTNER_2));
+    }
+    return sum.add(sum.rearrange(PARTNER_1)).lane(0);
+  }
+
+  private static VectorShuffle<Float> partner(int distance) {
+    return FLOATS.shuffleFromOp(lane -> (lane ^ distance) % FLOATS.length());
   }
 
   private static FloatVector widen(ShortVector halves) {
@@ -95,7 +133,8 @@ public final class Lanes {
   private static IntVector roundedBits(FloatVector value) {
     IntVector bits = value.reinterpretAsInts();
     IntVector even = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-    VectorMask<Integer> nan = value.compare(VectorOperators.NE, value).cast(INTS);
-    return bits.add(even).add(0x7fff).blend(CANONICAL_NAN, nan);
+    FloatVector rounded = bits.add(even).add(0x7fff).reinterpretAsFloats();
+    VectorMask<Float> nan = value.compare(VectorOperators.NE, value);
+    return rounded.blend(Float.NaN, nan).reinterpretAsInts();
   }
 }

@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.kernels;
 
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -24,7 +25,33 @@ public final class WorkerPool implements AutoCloseable {
     void run(long from, long to);
   }
 
+  /** A part of a loop that needs arrays to work in. */
+  @FunctionalInterface
+  interface ScratchChunk {
+    /**
+     * Does items from (included) to to (excluded) with the arrays of the thread that it runs on.
+     */
+    void run(long from, long to, Scratch scratch);
+  }
+
+  /** Arrays of one thread that are reused from loop to loop. */
+  static final class Scratch {
+    private float[][] arrays = new float[0][];
+
+    /** An array of at least so many elements, the same at each call; holds anything. */
+    float[] floats(int number, int atLeast) {
+      if (number >= arrays.length) {
+        arrays = Arrays.copyOf(arrays, number + 1);
+      }
+      if (arrays[number] == null || arrays[number].length < atLeast) {
+        arrays[number] = new float[atLeast];
+      }
+      return arrays[number];
+    }
+  }
+
   private final ReentrantLock turn = new ReentrantLock();
+  private final Scratch callerScratch = new Scratch();
   private final Worker[] workers;
   private volatile Loop current;
   private volatile boolean closed;
@@ -58,28 +85,31 @@ public final class WorkerPool implements AutoCloseable {
    * @throws RuntimeException the first one that a chunk has thrown; the other chunks still run
    */
   public void run(long items, long chunkItems, Chunk chunk) {
+    run(items, chunkItems, (from, to, scratch) -> chunk.run(from, to));
+  }
+
+  /** The same with arrays to work in. */
+  void run(long items, long chunkItems, ScratchChunk chunk) {
     if (items < 0 || chunkItems < 1) {
       throw new IllegalArgumentException(items + " items in chunks of " + chunkItems);
     }
-    if (closed) {
-      throw new IllegalStateException("the pool is closed");
+    if (closed || turn.isHeldByCurrentThread()) {
+      throw new IllegalStateException(closed ? "the pool is closed" : "a loop inside of a loop");
     }
     Loop loop = new Loop(items, chunkItems, chunk);
-    if (workers.length == 0 || items <= chunkItems) {
-      loop.work();
-    } else {
-      turn.lock();
-      try {
+    turn.lock();
+    try {
+      if (items > chunkItems && workers.length > 0) {
         current = loop;
         for (Worker worker : workers) {
           worker.wake();
         }
-        loop.work();
-        loop.await();
-        current = null;
-      } finally {
-        turn.unlock();
       }
+      loop.work(callerScratch);
+      loop.await();
+      current = null;
+    } finally {
+      turn.unlock();
     }
     loop.rethrow();
   }
@@ -112,25 +142,25 @@ public final class WorkerPool implements AutoCloseable {
   private static final class Loop {
     private final long items;
     private final long chunkItems;
-    private final Chunk chunk;
+    private final ScratchChunk chunk;
     private final Thread caller = Thread.currentThread();
     private final AtomicLong next = new AtomicLong();
     private final AtomicLong unfinished;
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
-    Loop(long items, long chunkItems, Chunk chunk) {
+    Loop(long items, long chunkItems, ScratchChunk chunk) {
       this.items = items;
       this.chunkItems = chunkItems;
       this.chunk = chunk;
       unfinished = new AtomicLong(Math.ceilDiv(items, chunkItems));
     }
 
-    void work() {
+    void work(Scratch scratch) {
       for (long from = next.getAndAdd(chunkItems);
           from < items;
           from = next.getAndAdd(chunkItems)) {
         try {
-          chunk.run(from, Math.min(items, from + chunkItems));
+          chunk.run(from, Math.min(items, from + chunkItems), scratch);
         } catch (Throwable e) {
           failure.compareAndSet(null, e);
         }
@@ -163,6 +193,7 @@ public final class WorkerPool implements AutoCloseable {
   }
 
   private final class Worker extends Thread {
+    private final Scratch scratch = new Scratch();
     private volatile boolean parked;
 
     Worker(int number) {
@@ -182,7 +213,7 @@ public final class WorkerPool implements AutoCloseable {
       while (!closed) {
         Loop loop = next(done);
         if (loop != null) {
-          loop.work();
+          loop.work(scratch);
           done = loop;
         }
       }

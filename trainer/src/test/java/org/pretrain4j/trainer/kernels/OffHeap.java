@@ -82,4 +82,34 @@ public final class OffHeap {
     }
     return values;
   }
+
+  /** A matrix of the values, rounded to bfloat16 if asked. */
+  static Matrix matrix(float[] values, int rows, int columns, boolean bfloat16) {
+    return new Matrix(bfloat16 ? bfloat16(values) : floats(values), rows, columns, bfloat16);
+  }
+
+  /** A matrix of normal values. */
+  static Matrix gaussian(Random random, int rows, int columns, boolean bfloat16, double std) {
+    return matrix(gaussian(random, rows * columns, std), rows, columns, bfloat16);
+  }
+
+  /** A matrix of zeros. */
+  static Matrix zeros(int rows, int columns, boolean bfloat16) {
+    return matrix(new float[rows * columns], rows, columns, bfloat16);
+  }
+
+  /** The values of a matrix, row by row. */
+  static float[] values(Matrix matrix) {
+    return matrix.bfloat16() ? fromBfloat16(matrix.memory()) : toFloats(matrix.memory());
+  }
+
+  /** The values of one row in float64. */
+  static double[] row(Matrix matrix, int row) {
+    float[] values = values(matrix);
+    double[] result = new double[matrix.columns()];
+    for (int i = 0; i < result.length; i++) {
+      result[i] = values[row * matrix.columns() + i];
+    }
+    return result;
+  }
 }

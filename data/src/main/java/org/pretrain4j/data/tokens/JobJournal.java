@@ -14,47 +14,46 @@ import org.pretrain4j.data.shards.ShardEntry;
 import org.pretrain4j.data.storage.Storage;
 
 /**
- * How far a tokenization is, kept in its folder: the finished shards and the first document that is
- * in none of them.
+ * How far a preparation job is, kept in its folder: the finished shards and what comes next.
  *
- * @param job digest of inputs, tokenizer and options
- * @param nextInput number of the input that holds the next document
- * @param nextDocument its number in that input
+ * @param job digest of everything that decides the result
+ * @param nextInput number of the input that comes next
+ * @param nextDocument number of the document in it that comes next
  */
-record TokenizeJournal(String job, List<ShardEntry> shards, int nextInput, long nextDocument) {
+public record JobJournal(String job, List<ShardEntry> shards, int nextInput, long nextDocument) {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  TokenizeJournal {
+  public JobJournal {
     shards = List.copyOf(shards);
   }
 
-  TokenizeJournal with(ShardEntry shard, int nextInput, long nextDocument) {
+  public JobJournal with(ShardEntry shard, int nextInput, long nextDocument) {
     List<ShardEntry> all = new ArrayList<>(shards);
     all.add(shard);
-    return new TokenizeJournal(job, all, nextInput, nextDocument);
+    return new JobJournal(job, all, nextInput, nextDocument);
   }
 
-  void write(Storage storage, Path folder, WorkerFiles files) throws IOException {
+  public void write(Storage storage, Path folder, String name) throws IOException {
     ObjectNode root = JSON.createObjectNode();
     root.put("job", job);
     root.put("next_input", nextInput);
     root.put("next_document", nextDocument);
     ArrayNode list = root.putArray("shards");
     shards.forEach(shard -> ManifestFile.write(list.addObject(), shard));
-    storage.publish(new Path(folder, files.journal()), JSON.writeValueAsBytes(root));
+    storage.publish(new Path(folder, name), JSON.writeValueAsBytes(root));
   }
 
   /** The journal of this very job, or an empty one. */
-  static TokenizeJournal read(
-      Storage storage, Path folder, WorkerFiles files, String job, PreparationListener listener)
+  public static JobJournal read(
+      Storage storage, Path folder, String name, String job, PreparationListener listener)
       throws IOException {
-    TokenizeJournal empty = new TokenizeJournal(job, List.of(), 0, 0);
-    Path file = new Path(folder, files.journal());
+    JobJournal empty = new JobJournal(job, List.of(), 0, 0);
+    Path file = new Path(folder, name);
     if (!storage.exists(file)) {
       return empty;
     }
     try {
-      TokenizeJournal journal = parse(JSON.readTree(storage.read(file)));
+      JobJournal journal = parse(JSON.readTree(storage.read(file)));
       if (!journal.job().equals(job)) {
         listener.warning(
             file.toUri().getPath() + ": unfinished work on other inputs or options is discarded");
@@ -76,7 +75,7 @@ record TokenizeJournal(String job, List<ShardEntry> shards, int nextInput, long 
   }
 
   /** The job that a journal belongs to; empty if it cannot be read. */
-  static String recordedJob(Storage storage, Path journal) throws IOException {
+  public static String recordedJob(Storage storage, Path journal) throws IOException {
     try {
       return JSON.readTree(storage.read(journal)).path("job").asText();
     } catch (JsonProcessingException e) {
@@ -84,12 +83,12 @@ record TokenizeJournal(String job, List<ShardEntry> shards, int nextInput, long 
     }
   }
 
-  private static TokenizeJournal parse(JsonNode root) {
+  private static JobJournal parse(JsonNode root) {
     List<ShardEntry> shards = new ArrayList<>();
     for (JsonNode shard : root.path("shards")) {
       shards.add(ManifestFile.shard(shard));
     }
-    return new TokenizeJournal(
+    return new JobJournal(
         root.path("job").asText(),
         shards,
         root.path("next_input").asInt(),

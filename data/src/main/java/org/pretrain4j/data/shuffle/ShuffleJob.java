@@ -1,0 +1,155 @@
+package org.pretrain4j.data.shuffle;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Locale;
+import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.random.SplitMix64;
+import org.pretrain4j.data.shards.BlockCache;
+import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.ManifestFile;
+import org.pretrain4j.data.shards.Sequence;
+import org.pretrain4j.data.shards.SequenceCursor;
+import org.pretrain4j.data.shards.ShardWriter;
+import org.pretrain4j.data.shards.ShardedDataset;
+import org.pretrain4j.data.storage.FolderLock;
+import org.pretrain4j.data.storage.Storage;
+import org.pretrain4j.data.tokens.JobJournal;
+import org.pretrain4j.data.tokens.PreparationListener;
+import org.pretrain4j.data.tokens.TokenizeOptions;
+
+/**
+ * Writes the sequences of a dataset in random order.
+ *
+ * <p>Two passes. The first reads the dataset once, in chunks that fit in memory; each sequence is
+ * dealt to a random bucket, and a chunk is written to a temporary file sorted by bucket. The second
+ * reads one bucket after the other from all chunks, shuffles it in memory and writes it as a shard.
+ * As each sequence's bucket is independent and uniform and so is the order inside a bucket, every
+ * order of all sequences is equally likely.
+ *
+ * <p>A killed job that is run again keeps its finished chunks and shards and ends with the same
+ * bytes.
+ */
+public final class ShuffleJob {
+  private static final String JOURNAL = "shuffle.json";
+  private static final String TEMPORARY = "_shuffle";
+
+  private final Storage storage;
+  private final Path source;
+  private final Path target;
+  private final ShuffleOptions options;
+  private final PreparationListener listener;
+
+  public ShuffleJob(
+      Storage storage,
+      Path source,
+      Path target,
+      ShuffleOptions options,
+      PreparationListener listener) {
+    this.storage = storage;
+    this.source = source;
+    this.target = target;
+    this.options = options;
+    this.listener = listener;
+  }
+
+  /**
+   * Runs the job, or what is left of it; returns at once if it is complete.
+   *
+   * @throws UserException if the source is no dataset, is damaged or too small, or writing fails
+   */
+  public Manifest run() {
+    try (FolderLock lock = storage.lock(target, "shuffle")) {
+      ShardedDataset dataset =
+          ShardedDataset.openManifest(storage, source, new BlockCache(BlockCache.DEFAULT_BYTES));
+      if (dataset.manifest().sequenceLength() != 0) {
+        throw new UserException(
+            source.toUri().getPath() + ": is shuffled already; shuffle the dataset it came from");
+      }
+      String job = "shuffle-1|" + dataset.manifest().checksum() + "|" + options;
+      Path manifestFile = new Path(target, Manifest.FILE);
+      JobJournal journal = JobJournal.read(storage, target, JOURNAL, job, listener);
+      if (storage.exists(manifestFile)) {
+        if (!job.equals(JobJournal.recordedJob(storage, new Path(target, JOURNAL)))) {
+          throw new UserException(
+              "'"
+                  + target.toUri().getPath()
+                  + "' already holds another dataset; choose another folder or delete it");
+        }
+        storage.delete(new Path(target, TEMPORARY));
+        return ManifestFile.read(storage, manifestFile);
+      }
+      if (lock.exclusive()) {
+        storage.deleteTemporaries(target, "shard-");
+      }
+      Manifest manifest = shuffle(dataset, journal, Long.toHexString(SplitMix64.key(job)));
+      ManifestFile.write(storage, manifestFile, manifest);
+      storage.delete(new Path(target, TEMPORARY));
+      return manifest;
+    } catch (IOException e) {
+      throw Storage.failed("write the shuffled dataset", target, e);
+    }
+  }
+
+  private Manifest shuffle(ShardedDataset dataset, JobJournal journal, String jobKey)
+      throws IOException {
+    SequenceCursor cursor = dataset.cursor(options.sequenceLength());
+    long perShard = Math.max(1, options.shardTokens() / (options.sequenceLength() + 1L));
+    int buckets = Math.toIntExact((cursor.size() + perShard - 1) / perShard);
+    Path chunks = new Path(target, TEMPORARY + "/" + jobKey);
+    JobJournal state = journal;
+    if (state.shards().size() < buckets) {
+      ChunkFiles files = new ChunkFiles(storage, chunks, options.sequenceLength() + 1, buckets);
+      storage.deleteTemporaries(chunks, "chunk-");
+      int count = scatter(cursor, files, perShard, buckets);
+      for (int bucket = state.shards().size(); bucket < buckets; bucket++) {
+        state = gather(dataset, files, count, bucket, state);
+      }
+    }
+    return new Manifest(dataset.manifest().tokenizer(), state.shards(), options.sequenceLength());
+  }
+
+  /** First pass; returns the number of chunks. */
+  private int scatter(SequenceCursor cursor, ChunkFiles files, long perChunk, int buckets)
+      throws IOException {
+    int chunk = 0;
+    for (long from = 0; from < cursor.size(); from += perChunk, chunk++) {
+      if (files.exists(chunk)) {
+        continue;
+      }
+      int count = (int) Math.min(perChunk, cursor.size() - from);
+      Sequence[] sequences = new Sequence[count];
+      int[] bucketOf = new int[count];
+      for (int i = 0; i < count; i++) {
+        sequences[i] = cursor.read(from + i);
+        bucketOf[i] = SplitMix64.of(options.seed(), from + i).nextInt(buckets);
+      }
+      files.write(chunk, sequences, bucketOf);
+    }
+    return chunk;
+  }
+
+  /** Second pass, one bucket. A bucket that got no sequence becomes no shard of its own. */
+  private JobJournal gather(
+      ShardedDataset dataset, ChunkFiles files, int chunks, int bucket, JobJournal state)
+      throws IOException {
+    List<Sequence> sequences = files.read(chunks, bucket);
+    if (sequences.isEmpty()) {
+      throw new UserException(
+          "shard_tokens: " + options.shardTokens() + " is too small for a shuffle; raise it");
+    }
+    Path shard = new Path(target, String.format(Locale.ROOT, "shard-%05d.arrow", bucket));
+    int blockTokens = Math.max(TokenizeOptions.DEFAULT_BLOCK_TOKENS, options.sequenceLength() + 1);
+    try (ShardWriter writer =
+        new ShardWriter(storage, shard, dataset.manifest().tokenizer(), blockTokens)) {
+      int[] order = SplitMix64.of(options.seed(), bucket, -1).permutation(sequences.size());
+      for (int i : order) {
+        writer.add(sequences.get(i));
+      }
+      JobJournal next = state.with(writer.finish(), bucket + 1, 0);
+      next.write(storage, target, JOURNAL);
+      return next;
+    }
+  }
+}

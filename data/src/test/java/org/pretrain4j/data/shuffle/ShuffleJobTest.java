@@ -1,0 +1,182 @@
+package org.pretrain4j.data.shuffle;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.Fixtures;
+import org.pretrain4j.data.KilledProcess;
+import org.pretrain4j.data.shards.BlockCache;
+import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.Sequence;
+import org.pretrain4j.data.shards.SequenceCursor;
+import org.pretrain4j.data.shards.ShardedDataset;
+import org.pretrain4j.data.tokens.PreparationListener;
+
+class ShuffleJobTest {
+  private static final int LENGTH = 31;
+  private static final ShuffleOptions OPTIONS = new ShuffleOptions(LENGTH, 12, 4000);
+
+  @TempDir Path folder;
+
+  /** Tokens below 500 are of good files, the fourth shard has tokens from 500 on: a bad one. */
+  @BeforeEach
+  void dataset() throws Exception {
+    Random random = new Random(8);
+    List<List<int[]>> shards = new ArrayList<>();
+    for (int i = 0; i < 10; i++) {
+      List<int[]> documents = Fixtures.documents(random, Fixtures.SMALL, 200, 80);
+      for (int[] document : documents) {
+        for (int t = 0; t < document.length - 1; t++) {
+          document[t] = document[t] % 499 + (i == 3 ? 500 : 0);
+        }
+      }
+      shards.add(documents);
+    }
+    Fixtures.write(folder.resolve("source"), Fixtures.SMALL, 512, shards);
+  }
+
+  private static Manifest shuffle(Path folder, String target, ShuffleOptions options) {
+    return new ShuffleJob(
+            Fixtures.STORAGE,
+            Fixtures.hadoop(folder.resolve("source")),
+            Fixtures.hadoop(folder.resolve(target)),
+            options,
+            PreparationListener.NONE)
+        .run();
+  }
+
+  private List<String> sequences(String dataset) {
+    SequenceCursor cursor =
+        ShardedDataset.open(
+                Fixtures.STORAGE,
+                Fixtures.hadoop(folder.resolve(dataset)),
+                Fixtures.SMALL,
+                new BlockCache(1 << 20))
+            .cursor(LENGTH);
+    List<String> all = new ArrayList<>();
+    for (long i = 0; i < cursor.size(); i++) {
+      Sequence sequence = cursor.read(i);
+      all.add(Arrays.toString(sequence.tokens()) + Arrays.toString(sequence.documentStarts()));
+    }
+    return all;
+  }
+
+  @Test
+  void everySequenceIsThereOnceWithItsDocumentStarts() {
+    Manifest manifest = shuffle(folder, "a", OPTIONS);
+    assertEquals(LENGTH, manifest.sequenceLength());
+    List<String> source = sequences("source");
+    List<String> shuffled = sequences("a");
+    assertNotEquals(source, shuffled);
+    assertEquals(source.stream().sorted().toList(), shuffled.stream().sorted().toList());
+    shuffle(folder, "b", new ShuffleOptions(LENGTH, 13, 4000));
+    assertNotEquals(shuffled, sequences("b"));
+  }
+
+  @Test
+  void aBadFileIsSpreadEvenly() {
+    shuffle(folder, "a", OPTIONS);
+    List<String> shuffled = sequences("a");
+    int slices = 20;
+    double[] bad = new double[slices];
+    int total = 0;
+    int neighbours = 0;
+    boolean previous = false;
+    for (int i = 0; i < shuffled.size(); i++) {
+      boolean isBad = shuffled.get(i).matches("\\[[^\\]]*\\b[5-9]\\d\\d\\b(?<!999)[^\\]]*\\].*");
+      if (isBad) {
+        bad[(int) ((long) i * slices / shuffled.size())]++;
+        total++;
+        neighbours += previous ? 1 : 0;
+      }
+      previous = isBad;
+    }
+    double expected = (double) total / slices;
+    double chiSquare =
+        Arrays.stream(bad).map(count -> (count - expected) * (count - expected) / expected).sum();
+    assertTrue(expected > 8, "expected " + expected);
+    // 19 degrees of freedom: below 43.8 with probability 0.999.
+    assertTrue(chiSquare < 43.8, "chi square " + chiSquare + " of " + Arrays.toString(bad));
+    double alike = (double) total * total / shuffled.size();
+    assertEquals(alike, neighbours, 4 * Math.sqrt(alike), "bad sequences next to bad ones");
+  }
+
+  @Test
+  void anotherSequenceLengthOrASecondShuffleIsRefused() {
+    shuffle(folder, "a", OPTIONS);
+    ShardedDataset dataset =
+        ShardedDataset.open(
+            Fixtures.STORAGE,
+            Fixtures.hadoop(folder.resolve("a")),
+            Fixtures.SMALL,
+            new BlockCache(1 << 20));
+    assertEquals(sequences("source").size(), dataset.windows("a", LENGTH, 1).perEpoch());
+    assertThrows(UserException.class, () -> dataset.windows("a", LENGTH + 1, 1));
+    assertThrows(
+        UserException.class,
+        () ->
+            new ShuffleJob(
+                    Fixtures.STORAGE,
+                    Fixtures.hadoop(folder.resolve("a")),
+                    Fixtures.hadoop(folder.resolve("b")),
+                    OPTIONS,
+                    PreparationListener.NONE)
+                .run());
+  }
+
+  @Test
+  void aFinishedShuffleIsNotRepeatedAndAnotherIsRefused() {
+    assertEquals(shuffle(folder, "a", OPTIONS), shuffle(folder, "a", OPTIONS));
+    assertThrows(
+        UserException.class, () -> shuffle(folder, "a", new ShuffleOptions(LENGTH, 1, 4000)));
+  }
+
+  /** The process that is killed. */
+  static final class Job {
+    private Job() {}
+
+    public static void main(String[] arguments) {
+      Fixtures.hadoop(Path.of(arguments[0]));
+      System.out.println(KilledProcess.STARTED);
+      shuffle(Path.of(arguments[0]), "killed", OPTIONS);
+    }
+  }
+
+  @Test
+  @Tag("slow")
+  void theResultOfAKilledShuffleIsThatOfAnUndisturbedOne() throws Exception {
+    long seed = Long.getLong("seed", System.nanoTime());
+    shuffle(folder, "whole", OPTIONS);
+    int kills =
+        KilledProcess.run(Job.class, Integer.getInteger("kills", 3), 500, seed, folder.toString());
+    System.out.println("seed " + seed + ": killed " + kills + " times");
+    int compared = 0;
+    try (var files = Files.list(folder.resolve("whole"))) {
+      for (Path file : files.toList()) {
+        if (!file.getFileName().toString().startsWith(".")) {
+          Path other = folder.resolve("killed").resolve(file.getFileName());
+          assertEquals(-1, Files.mismatch(file, other), "seed " + seed + ": " + file);
+          compared++;
+        }
+      }
+    }
+    assertTrue(compared > 10, compared + " files");
+    try (var files = Files.list(folder.resolve("killed"))) {
+      assertEquals(
+          compared, files.filter(f -> !f.getFileName().toString().startsWith(".")).count());
+    }
+  }
+}

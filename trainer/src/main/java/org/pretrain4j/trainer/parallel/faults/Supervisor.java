@@ -1,0 +1,207 @@
+package org.pretrain4j.trainer.parallel.faults;
+
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/**
+ * Starts the ranks of a run as processes of this machine and keeps the run going: notices the first
+ * that dies or hangs, ends the others, says which it was and why, and starts again. Training
+ * resumes from its newest good checkpoint by itself.
+ *
+ * <p>The processes find each other through torchrun's variables, which it sets.
+ */
+public final class Supervisor {
+  /**
+   * How one attempt ended.
+   *
+   * @param number of the attempt, from 1
+   * @param rank that failed first; -1 if all succeeded or it is unknown
+   * @param reason in a line
+   * @param exitCode of that rank, or 0
+   * @param step the highest step that a rank reported; -1 for none
+   */
+  public record Attempt(int number, int rank, String reason, int exitCode, long step) {}
+
+  /** How the run ended: exit code and all attempts. */
+  public record Outcome(int exitCode, List<Attempt> attempts) {
+    public Outcome {
+      attempts = List.copyOf(attempts);
+    }
+  }
+
+  /** Exit code if the last attempt hung. */
+  public static final int HUNG = 70;
+
+  private static final Duration POLL = Duration.ofSeconds(1);
+  private static final Duration LONGEST_BACKOFF = Duration.ofMinutes(1);
+
+  private final SupervisorConfig config;
+  private final Consumer<String> output;
+  private volatile boolean stopping;
+  private volatile List<RankProcess> running = List.of();
+
+  /**
+   * A supervisor that has started nothing yet.
+   *
+   * @param output gets each line of the ranks, with the rank in front, and the supervisor's own;
+   *     from several threads
+   */
+  public Supervisor(SupervisorConfig config, Consumer<String> output) {
+    this.config = config;
+    this.output = output;
+  }
+
+  /** Runs until the ranks succeed, or starting again is of no use. */
+  public Outcome run() throws IOException, InterruptedException {
+    List<Attempt> attempts = new ArrayList<>();
+    long furthest = -1;
+    int vain = 0;
+    while (true) {
+      Attempt attempt = attempt(attempts.size() + 1);
+      attempts.add(attempt);
+      if (attempt.exitCode() == 0) {
+        return new Outcome(0, attempts);
+      }
+      output.accept("attempt " + attempt.number() + ": " + attempt.reason());
+      vain = attempt.step() > furthest ? 0 : vain + 1;
+      furthest = Math.max(furthest, attempt.step());
+      boolean last = config.finalExitCodes().contains(attempt.exitCode());
+      if (last || stopping || vain > config.restarts() || config.restarts() == 0) {
+        if (!last && !stopping) {
+          output.accept("gave up after " + attempts.size() + " attempts");
+        }
+        return new Outcome(attempt.exitCode(), attempts);
+      }
+      Duration pause = config.backoff().multipliedBy(1L << Math.min(10, vain));
+      pause = pause.compareTo(LONGEST_BACKOFF) > 0 ? LONGEST_BACKOFF : pause;
+      output.accept("starting again in " + pause.toMillis() / 1000.0 + " s");
+      Thread.sleep(pause);
+    }
+  }
+
+  /** Tells the ranks to save and end, as SIGTERM does; safe from any thread. */
+  public void stop() {
+    stopping = true;
+    running.forEach(RankProcess::terminate);
+  }
+
+  private Attempt attempt(int number) throws IOException, InterruptedException {
+    FlightRecord.clear(config.records(), config.ranks());
+    BlockingQueue<RankProcess> ended = new LinkedBlockingQueue<>();
+    List<RankProcess> processes = new ArrayList<>();
+    try {
+      int port = freePort();
+      for (int rank = 0; rank < config.ranks(); rank++) {
+        RankProcess process = new RankProcess(rank, builder(rank, number, port), output);
+        processes.add(process);
+        process.process().onExit().thenRun(() -> ended.add(process));
+      }
+      running = List.copyOf(processes);
+      if (stopping) {
+        stop();
+      }
+      return watch(number, processes, ended);
+    } finally {
+      running = List.of();
+      processes.forEach(RankProcess::kill);
+    }
+  }
+
+  private ProcessBuilder builder(int rank, int attempt, int port) {
+    ProcessBuilder builder = new ProcessBuilder(config.command());
+    Map<String, String> environment = builder.environment();
+    environment.putAll(config.environment());
+    environment.put("RANK", Integer.toString(rank));
+    environment.put("WORLD_SIZE", Integer.toString(config.ranks()));
+    environment.put("LOCAL_RANK", Integer.toString(rank));
+    environment.put("MASTER_ADDR", "127.0.0.1");
+    environment.put("MASTER_PORT", Integer.toString(port));
+    environment.put(SupervisorConfig.ATTEMPT, Integer.toString(attempt));
+    environment.put(SupervisorConfig.RECORDS, config.records().toString());
+    return builder;
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0)) {
+      return socket.getLocalPort();
+    }
+  }
+
+  private Attempt watch(int number, List<RankProcess> processes, BlockingQueue<RankProcess> ended)
+      throws IOException, InterruptedException {
+    long start = System.currentTimeMillis();
+    int succeeded = 0;
+    while (true) {
+      RankProcess process = ended.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
+      if (process == null) {
+        Culprits culprits = hanging(processes, start);
+        if (culprits != null) {
+          output.accept("the run hangs: " + culprits);
+          if (culprits.first() >= 0) {
+            processes.get(culprits.first()).dumpThreads();
+            Thread.sleep(POLL);
+          }
+          end(processes);
+          String reason = "the run hangs: " + culprits;
+          return new Attempt(number, culprits.first(), reason, HUNG, furthestStep());
+        }
+      } else if (process.exitCode() != 0) {
+        String reason = process.describeEnd();
+        // A rank that was told to stop leaves the others time to do the same.
+        end(processes);
+        return new Attempt(number, process.rank(), reason, process.exitCode(), furthestStep());
+      } else if (++succeeded == processes.size()) {
+        return new Attempt(number, -1, "all ranks succeeded", 0, furthestStep());
+      }
+    }
+  }
+
+  /** Who keeps the others waiting; null if nobody hangs. */
+  private Culprits hanging(List<RankProcess> processes, long start) throws IOException {
+    long now = System.currentTimeMillis();
+    Map<Integer, FlightRecord> records = FlightRecord.readAll(config.records(), config.ranks());
+    boolean begun = config.startTimeout().isZero() || records.size() == config.ranks();
+    if (!begun && now - start <= config.startTimeout().toMillis()) {
+      return null;
+    }
+    long limit = config.hangTimeout().toMillis();
+    boolean hangs = !begun;
+    for (RankProcess process : processes) {
+      FlightRecord record = records.get(process.rank());
+      if (record != null && process.isAlive()) {
+        hangs |= now - Math.min(record.beatMillis(), record.sinceMillis()) > limit;
+      }
+    }
+    if (!hangs) {
+      return null;
+    }
+    return Culprits.find(records, config.ranks(), Watchdog.silence(config.hangTimeout()), now);
+  }
+
+  private long furthestStep() throws IOException {
+    return FlightRecord.readAll(config.records(), config.ranks()).values().stream()
+        .mapToLong(FlightRecord::step)
+        .max()
+        .orElse(-1);
+  }
+
+  /** SIGTERM, then SIGKILL for those that remain. */
+  private void end(List<RankProcess> processes) throws InterruptedException {
+    processes.stream().filter(RankProcess::isAlive).forEach(RankProcess::terminate);
+    long until = System.nanoTime() + config.grace().toNanos();
+    for (RankProcess process : processes) {
+      if (!process.waitFor(Duration.ofNanos(Math.max(1, until - System.nanoTime())))) {
+        process.kill();
+        process.waitFor(Duration.ofSeconds(5));
+      }
+    }
+  }
+}

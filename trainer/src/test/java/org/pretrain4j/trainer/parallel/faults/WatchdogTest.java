@@ -1,0 +1,87 @@
+package org.pretrain4j.trainer.parallel.faults;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.InProcessGroup;
+
+@Timeout(60)
+class WatchdogTest {
+  @TempDir Path folder;
+
+  @Test
+  void aHangIsReportedWithCulpritAndThreadDump() throws Exception {
+    InProcessGroup group = new InProcessGroup(2, Duration.ofSeconds(50));
+    BlockingQueue<Watchdog.Hang> hangs = new LinkedBlockingQueue<>();
+    FlightRecorder waiting = new FlightRecorder(0, 1);
+    FlightRecorder computing = new FlightRecorder(1, 1);
+    computing.step(3, "backward");
+    computing.record().write(folder);
+    Duration timeout = Duration.ofSeconds(1);
+    try (Watchdog watchdog = Watchdog.start(waiting, folder, 2, timeout, hangs::add);
+        Collectives collectives = new MonitoredCollectives(group.rank(0), waiting)) {
+      watchdog.recorder().step(3, "communication");
+      Thread stuck =
+          Thread.ofPlatform()
+              .name("rank-0-works")
+              .start(
+                  () -> {
+                    try {
+                      collectives.barrier();
+                    } catch (RuntimeException e) {
+                      waiting.step(4, "ended");
+                    }
+                  });
+      for (int i = 0; i < 200 && hangs.isEmpty(); i++) {
+        computing.record().write(folder); // the other rank's watchdog lives
+        Thread.sleep(20);
+      }
+      Watchdog.Hang hang = hangs.poll(10, TimeUnit.SECONDS);
+      assertNotNull(hang);
+      assertEquals(1, hang.culprits().first());
+      assertTrue(
+          hang.describe()
+              .startsWith(
+                  "rank 0 hangs (step 3, communication, waiting in collective #0 barrier()); rank 1"
+                      + " has not gone on for"),
+          hang.describe());
+      String dump = Files.readString(hang.dump());
+      assertTrue(dump.contains("\"rank-0-works\""), dump);
+      assertTrue(dump.contains("InProcessGroup"), dump);
+      group.rank(1).abort("end of the test");
+      stuck.join();
+    }
+    assertTrue(waiting.exposedSeconds() > 0.5, "waited " + waiting.exposedSeconds());
+  }
+
+  @Test
+  void aRankThatGoesOnIsLeftAlone() throws Exception {
+    BlockingQueue<Watchdog.Hang> hangs = new LinkedBlockingQueue<>();
+    FlightRecorder recorder = new FlightRecorder(0, 2);
+    try (Watchdog watchdog =
+        Watchdog.start(recorder, folder, 1, Duration.ofMillis(2000), hangs::add)) {
+      for (int step = 0; step < 25; step++) {
+        watchdog.recorder().step(step, "forward");
+        Thread.sleep(100);
+      }
+    }
+    assertTrue(hangs.isEmpty());
+    FlightRecord record = FlightRecord.read(folder, 0).orElseThrow();
+    assertEquals(2, record.attempt());
+    assertEquals(ProcessHandle.current().pid(), record.pid());
+    assertTrue(record.step() > 5, record.toString());
+    assertFalse(record.waiting());
+  }
+}

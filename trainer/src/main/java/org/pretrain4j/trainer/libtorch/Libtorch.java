@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.libtorch;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -67,6 +68,15 @@ final class Libtorch {
           JAVA_LONG,
           ADDRESS);
   static final MethodHandle COPY = function("aoti_torch_copy_", JAVA_LONG, JAVA_LONG, JAVA_INT);
+  static final MethodHandle ADDMM_OUT =
+      function(
+          "aoti_torch_addmm_out",
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_LONG,
+          JAVA_FLOAT,
+          JAVA_FLOAT);
   static final MethodHandle ZERO = function("aoti_torch_zero_", JAVA_LONG);
   static final MethodHandle SET_GRAD_MODE =
       LINKER.downcallHandle(

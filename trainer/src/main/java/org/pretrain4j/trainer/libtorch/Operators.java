@@ -29,6 +29,11 @@ public final class Operators {
   private static final Operator REPEAT = Operator.of("aten::repeat_interleave", "self_int");
   private static final Operator SOFTMAX = Operator.of("aten::softmax", "int");
   private static final Operator MATMUL = Operator.of("aten::matmul", "");
+  private static final Operator MATMUL_INTO = Operator.of("aten::mm", "out");
+  private static final Operator CPU_ATTENTION =
+      Operator.of("aten::_scaled_dot_product_flash_attention_for_cpu", "", 2);
+  private static final Operator CPU_ATTENTION_BACKWARD =
+      Operator.of("aten::_scaled_dot_product_flash_attention_for_cpu_backward", "", 3);
   private static final Operator NEG = Operator.of("aten::neg", "");
 
   private Operators() {}
@@ -58,6 +63,100 @@ public final class Operators {
   /** Matrix product, broadcast over leading axes. */
   public static Tensor matmul(Tensor a, Tensor b) {
     return MATMUL.on(a).tensor(b).result();
+  }
+
+  /**
+   * {@code out = a b}, not differentiable.
+   *
+   * @param a {@code [m, k]}, of any strides
+   * @param b {@code [k, n]}, of any strides
+   * @param out {@code [m, n]}
+   */
+  public static void matmulInto(Tensor a, Tensor b, Tensor out) {
+    MATMUL_INTO.on(a).tensor(b).tensor(out).result().close();
+  }
+
+  /** {@code sum += a b}, not differentiable: {@code [m, k] x [k, n]}, rounded once. */
+  public static void addMatmul(Tensor sum, Tensor a, Tensor b) {
+    try {
+      int code =
+          (int)
+              Libtorch.ADDMM_OUT.invokeExact(
+                  sum.handle(), sum.handle(), a.handle(), b.handle(), 1f, 1f);
+      if (code != 0) {
+        throw new LibtorchException(
+            "addmm failed on " + sum.describe() + " " + a.describe() + " " + b.describe());
+      }
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw Libtorch.unexpected(e);
+    }
+  }
+
+  /**
+   * What the CPU's flash attention gives: the output, and the logarithms of the sums of the
+   * exponentials that its backward pass needs.
+   *
+   * @param output {@code [batch, heads, sequence, headDim]}
+   * @param logSumExp float32 {@code [batch, heads, sequence]}
+   */
+  public record FlashAttention(Tensor output, Tensor logSumExp) implements AutoCloseable {
+    @Override
+    public void close() {
+      output.close();
+      logSumExp.close();
+    }
+  }
+
+  /** Gradients of flash attention, of the shapes of query, key and value. */
+  public record FlashGradients(Tensor query, Tensor key, Tensor value) implements AutoCloseable {
+    @Override
+    public void close() {
+      query.close();
+      key.close();
+      value.close();
+    }
+  }
+
+  /** Causal flash attention on the CPU, for a backward pass by hand; any strides but the last. */
+  public static FlashAttention cpuFlashAttention(
+      Tensor query, Tensor key, Tensor value, double scale) {
+    List<Tensor> results =
+        CPU_ATTENTION
+            .on(query)
+            .tensor(key)
+            .tensor(value)
+            .real(0)
+            .flag(true)
+            .none()
+            .optionalReal(scale)
+            .results();
+    return new FlashAttention(results.get(0), results.get(1));
+  }
+
+  /** Backward pass of {@link #cpuFlashAttention}. */
+  public static FlashGradients cpuFlashAttentionBackward(
+      Tensor gradient,
+      Tensor query,
+      Tensor key,
+      Tensor value,
+      FlashAttention forward,
+      double scale) {
+    List<Tensor> results =
+        CPU_ATTENTION_BACKWARD
+            .on(gradient)
+            .tensor(query)
+            .tensor(key)
+            .tensor(value)
+            .tensor(forward.output())
+            .tensor(forward.logSumExp())
+            .real(0)
+            .flag(true)
+            .none()
+            .optionalReal(scale)
+            .results();
+    return new FlashGradients(results.get(0), results.get(1), results.get(2));
   }
 
   /**
@@ -136,6 +235,11 @@ public final class Operators {
   /** Mean over the last axis, which stays with size 1; for float32. */
   public static Tensor meanOfLastAxis(Tensor x) {
     return Tensor.adopt(x.mean(new int[] {x.sizes().length - 1}, true));
+  }
+
+  /** Sum over one axis, which goes. */
+  public static Tensor sumOverAxis(Tensor x, int axis) {
+    return Tensor.adopt(x.sum(new int[] {axis}));
   }
 
   /** {@code 1 / sqrt(x)}. */

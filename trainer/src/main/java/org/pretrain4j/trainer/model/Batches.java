@@ -10,23 +10,12 @@ final class Batches {
 
   /** {@code [batch, sequence]}, int64. */
   static Tensor inputs(NDManager manager, MicroBatch batch) {
-    int length = batch.sequenceLength();
-    long[] values = new long[batch.rows() * length];
-    for (int row = 0; row < batch.rows(); row++) {
-      for (int i = 0; i < length; i++) {
-        values[row * length + i] = batch.inputs()[row][i];
-      }
+    int[] flat = batch.flatInputs();
+    long[] values = new long[flat.length];
+    for (int i = 0; i < flat.length; i++) {
+      values[i] = flat[i];
     }
-    return Tensor.of(manager, values, batch.rows(), length);
-  }
-
-  static int[] flatTargets(MicroBatch batch) {
-    int length = batch.sequenceLength();
-    int[] values = new int[batch.rows() * length];
-    for (int row = 0; row < batch.rows(); row++) {
-      System.arraycopy(batch.targets()[row], 0, values, row * length, length);
-    }
-    return values;
+    return Tensor.of(manager, values, batch.rows(), batch.sequenceLength());
   }
 
   /** {@code [end - start]}, int64. */

@@ -14,6 +14,13 @@ public interface GradientSink {
    */
   void add(FlatLayout.Entry parameter, Tensor gradient);
 
+  /**
+   * The sum of a parameter's gradients so far, to add to directly.
+   *
+   * @return float32, of the parameter's shape; the caller closes it
+   */
+  Tensor sumOf(FlatLayout.Entry parameter);
+
   /** Says that nothing more will be added to the parameters of a part in this pass. */
   void partDone(int part);
 }

@@ -23,7 +23,7 @@ final class GroupedQueryAttention extends ModelBlock {
 
   GroupedQueryAttention(ModelConfig config, int layer) {
     this.config = config;
-    this.rotates = rotates(config, layer);
+    this.rotates = ModelLayout.rotates(config, layer);
     String prefix = ModelLayout.layer(layer) + "self_attn.";
     long queries = (long) config.numAttentionHeads() * config.headDim();
     long keys = (long) config.numKeyValueHeads() * config.headDim();
@@ -31,12 +31,6 @@ final class GroupedQueryAttention extends ModelBlock {
     this.key = weight(prefix + "k_proj.weight", keys, config.hiddenSize());
     this.value = weight(prefix + "v_proj.weight", keys, config.hiddenSize());
     this.output = weight(prefix + "o_proj.weight", config.hiddenSize(), queries);
-  }
-
-  /** Every {@code noRopeLayerInterval}-th layer has no positions; with 0 all have them. */
-  static boolean rotates(ModelConfig config, int layer) {
-    int interval = config.noRopeLayerInterval();
-    return interval == 0 || (layer + 1) % interval != 0;
   }
 
   @Override

@@ -90,7 +90,7 @@ public final class LayerwisePass implements TrainingPass {
   private double head(
       NDManager scope, Tensor hidden, MicroBatch batch, Tensor gradient, GradientSink sink) {
     long tokens = hidden.elements() / config.hiddenSize();
-    int[] targets = Batches.flatTargets(batch);
+    int[] targets = batch.flatTargets();
     double loss = 0;
     for (long start = 0; start < tokens; start += HEAD_CHUNK_TOKENS) {
       long end = Math.min(tokens, start + HEAD_CHUNK_TOKENS);

@@ -56,4 +56,22 @@ public record MicroBatch(int[][] inputs, int[][] targets, List<int[]> documentSt
     }
     return false;
   }
+
+  /** All inputs {@code [rows * sequence]}. */
+  public int[] flatInputs() {
+    return flat(inputs);
+  }
+
+  /** All targets {@code [rows * sequence]}. */
+  public int[] flatTargets() {
+    return flat(targets);
+  }
+
+  private int[] flat(int[][] rows) {
+    int[] all = new int[rows() * sequenceLength()];
+    for (int row = 0; row < rows(); row++) {
+      System.arraycopy(rows[row], 0, all, row * sequenceLength(), sequenceLength());
+    }
+    return all;
+  }
 }

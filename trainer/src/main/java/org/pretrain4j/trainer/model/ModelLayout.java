@@ -16,9 +16,12 @@ import org.pretrain4j.checkpoints.FlatRange;
  *     the final norm (with the output head, if it is not tied)
  */
 public record ModelLayout(FlatLayout parameters, List<FlatRange> parts) {
-  static final String EMBEDDING = "model.embed_tokens.weight";
-  static final String FINAL_NORM = "model.norm.weight";
-  static final String HEAD = "lm_head.weight";
+  /** Name of the embedding table. */
+  public static final String EMBEDDING = "model.embed_tokens.weight";
+  /** Name of the weight of the norm before the head. */
+  public static final String FINAL_NORM = "model.norm.weight";
+  /** Name of the output projection, where it is not tied. */
+  public static final String HEAD = "lm_head.weight";
 
   public ModelLayout {
     parts = List.copyOf(parts);
@@ -53,8 +56,14 @@ public record ModelLayout(FlatLayout parameters, List<FlatRange> parts) {
     return builder.endPart().build();
   }
 
+  /** Every {@code noRopeLayerInterval}-th layer has no positions; with 0 all have them. */
+  public static boolean rotates(ModelConfig config, int layer) {
+    int interval = config.noRopeLayerInterval();
+    return interval == 0 || (layer + 1) % interval != 0;
+  }
+
   /** Prefix of the parameter names of a layer. */
-  static String layer(int index) {
+  public static String layer(int index) {
     return "model.layers." + index + ".";
   }
 

@@ -55,6 +55,11 @@ public final class GradientBuffer implements GradientSink {
   }
 
   @Override
+  public Tensor sumOf(FlatLayout.Entry parameter) {
+    return sums.view(views, parameter);
+  }
+
+  @Override
   public void partDone(int part) {
     if (!lastMicroBatch) {
       return;

@@ -1,0 +1,171 @@
+package org.pretrain4j.trainer.fused;
+
+import ai.djl.ndarray.NDManager;
+import java.lang.foreign.MemorySegment;
+import org.pretrain4j.trainer.fused.Weights.Weight;
+import org.pretrain4j.trainer.kernels.RmsNorm;
+import org.pretrain4j.trainer.kernels.RotaryEmbedding;
+import org.pretrain4j.trainer.kernels.SwiGlu;
+import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.Operators;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.GradientSink;
+import org.pretrain4j.trainer.model.MicroBatch;
+import org.pretrain4j.trainer.model.ModelConfig;
+import org.pretrain4j.trainer.model.ModelLayout;
+
+/** One decoder layer, forward and backward by hand. */
+final class FusedLayer {
+  /** What all layers of a model share. */
+  record Shared(
+      NDManager manager,
+      ModelConfig config,
+      ScalarType type,
+      WorkerPool pool,
+      Weights weights,
+      RmsNorm norm,
+      RotaryEmbedding rotary,
+      DocumentAttention attention,
+      Tensor normGradient) {}
+
+  private final Shared shared;
+  private final boolean rotates;
+  private final Weight inputNorm;
+  private final Weight qkv;
+  private final Weight output;
+  private final Weight middleNorm;
+  private final Weight gateUp;
+  private final Weight down;
+
+  FusedLayer(Shared shared, int layer) {
+    this.shared = shared;
+    this.rotates = ModelLayout.rotates(shared.config(), layer);
+    String prefix = ModelLayout.layer(layer);
+    Weights weights = shared.weights();
+    inputNorm = weights.of(prefix + "input_layernorm.weight");
+    qkv =
+        weights.of(
+            prefix + "self_attn.q_proj.weight",
+            prefix + "self_attn.k_proj.weight",
+            prefix + "self_attn.v_proj.weight");
+    output = weights.of(prefix + "self_attn.o_proj.weight");
+    middleNorm = weights.of(prefix + "post_attention_layernorm.weight");
+    gateUp = weights.of(prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight");
+    down = weights.of(prefix + "mlp.down_proj.weight");
+  }
+
+  /** From the state's input to the residual stream behind the layer. */
+  void forward(MicroBatch batch, LayerState state, Workspace space, Activation behind) {
+    normInput(state, space);
+    Operators.matmulInto(
+        space.normed.tensor(), qkv.value().transposed(), state.qkv.tensor());
+    if (rotates) {
+      shared.rotary().forward(state.qkv.matrix(), rotatedHeads(), batch.sequenceLength());
+    }
+    shared.attention().forward(shared.manager(), batch, state);
+    addProduct(state.input, state.attended, output, state.middle);
+    normMiddle(state, space);
+    Operators.matmulInto(
+        space.normed.tensor(), gateUp.value().transposed(), state.gateUp.tensor());
+    SwiGlu.forward(shared.pool(), state.gateUp.matrix(), space.activated.matrix());
+    addProduct(state.middle, space.activated, down, behind);
+  }
+
+  /**
+   * Turns the gradient behind the layer into that before it, in place, and delivers those of the
+   * weights.
+   */
+  void backward(MicroBatch batch, LayerState state, Workspace space, GradientSink sink) {
+    Activation gradient = space.gradient;
+    SwiGlu.forward(shared.pool(), state.gateUp.matrix(), space.activated.matrix());
+    deliver(down, gradient, space.activated, sink);
+    Operators.matmulInto(
+        gradient.tensor(), down.value().tensor(), space.activatedGradient.tensor());
+    SwiGlu.backward(
+        shared.pool(),
+        space.activatedGradient.matrix(),
+        state.gateUp.matrix(),
+        state.gateUp.matrix());
+    normMiddle(state, space);
+    deliver(gateUp, state.gateUp, space.normed, sink);
+    Operators.matmulInto(
+        state.gateUp.tensor(), gateUp.value().tensor(), space.behindNorm.tensor());
+    throughNorm(middleNorm, state.middle, state.middleScale, space, sink);
+
+    deliver(output, gradient, state.attended, sink);
+    Operators.matmulInto(
+        gradient.tensor(), output.value().tensor(), space.attendedGradient.tensor());
+    shared
+        .attention()
+        .backward(shared.manager(), batch, state, space.attendedGradient, space.qkvGradient);
+    if (rotates) {
+      shared.rotary().backward(space.qkvGradient.matrix(), rotatedHeads(), batch.sequenceLength());
+    }
+    normInput(state, space);
+    deliver(qkv, space.qkvGradient, space.normed, sink);
+    Operators.matmulInto(
+        space.qkvGradient.tensor(), qkv.value().tensor(), space.behindNorm.tensor());
+    throughNorm(inputNorm, state.input, state.inputScale, space, sink);
+  }
+
+  private int rotatedHeads() {
+    return shared.config().numAttentionHeads() + shared.config().numKeyValueHeads();
+  }
+
+  private void normInput(LayerState state, Workspace space) {
+    shared
+        .norm()
+        .forward(
+            state.input.matrix(),
+            inputNorm.value().matrix(),
+            space.normed.matrix(),
+            state.inputScale);
+  }
+
+  private void normMiddle(LayerState state, Workspace space) {
+    shared
+        .norm()
+        .forward(
+            state.middle.matrix(),
+            middleNorm.value().matrix(),
+            space.normed.matrix(),
+            state.middleScale);
+  }
+
+  /** {@code sum = residual + x weightᵀ}, rounded once. */
+  private static void addProduct(
+      Activation residual, Activation x, Weight weight, Activation sum) {
+    sum.tensor().copyFrom(residual.tensor());
+    Operators.addMatmul(sum.tensor(), x.tensor(), weight.value().transposed());
+  }
+
+  /** The gradient of a weight is {@code gradientᵀ x}. */
+  private void deliver(Weight weight, Activation gradient, Activation x, GradientSink sink) {
+    Activation target = shared.weights().gradientOf(weight, shared.type());
+    Operators.matmulInto(gradient.transposed(), x.tensor(), target.tensor());
+    shared.weights().deliver(weight, target.tensor(), sink);
+  }
+
+  /** Adds what comes back through a norm to the gradient that passed beside it. */
+  private void throughNorm(
+      Weight weight,
+      Activation normedInput,
+      MemorySegment scale,
+      Workspace space,
+      GradientSink sink) {
+    Tensor weightGradient = shared.normGradient();
+    weightGradient.zero();
+    shared
+        .norm()
+        .addBackward(
+            space.behindNorm.matrix(),
+            space.gradient.matrix(),
+            normedInput.matrix(),
+            weight.value().matrix(),
+            scale,
+            space.gradient.matrix(),
+            weightGradient.segment());
+    sink.add(weight.parts().getFirst(), weightGradient);
+  }
+}

@@ -7,6 +7,7 @@ import org.pretrain4j.checkpoints.CheckpointConfig;
 import org.pretrain4j.data.DataConfig;
 import org.pretrain4j.data.DatasetConfig;
 import org.pretrain4j.data.TokenizerConfig;
+import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.optim.OptimizerConfig;
 import org.pretrain4j.trainer.optim.ScheduleConfig;
@@ -24,7 +25,7 @@ final class ReferenceRun {
   private ReferenceRun() {}
 
   static TrainingConfig training(int microBatchSize, Precision precision) {
-    return new TrainingConfig(4096, 2_359_296, microBatchSize, precision, true, 5);
+    return new TrainingConfig(4096, 2_359_296, microBatchSize, precision, Kernels.FUSED, true, 5);
   }
 
   static RunConfig run() {

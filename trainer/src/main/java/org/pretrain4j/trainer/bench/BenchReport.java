@@ -7,6 +7,7 @@ import java.util.Map;
  *
  * @param shape its name
  * @param precision element type of the computation
+ * @param kernels how forward and backward were computed
  * @param tokens of a micro-batch
  * @param stepSeconds forward, backward and (where measured) optimizer
  * @param tokensPerSecond tokens over stepSeconds
@@ -20,6 +21,7 @@ import java.util.Map;
 public record BenchReport(
     String shape,
     String precision,
+    String kernels,
     long tokens,
     double stepSeconds,
     double tokensPerSecond,

@@ -10,8 +10,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
+import org.pretrain4j.trainer.fused.Passes;
+import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
-import org.pretrain4j.trainer.model.LayerwisePass;
+import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -35,15 +37,18 @@ public final class StepBench {
    * Measures.
    *
    * @param repetitions counted ones, after one that is not
+   * @param kernels how the pass is computed
    */
-  public static BenchReport run(Shape shape, int repetitions, ScalarType type) {
-    try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+  public static BenchReport run(Shape shape, int repetitions, ScalarType type, Kernels kernels) {
+    int threads = Runtime.getRuntime().availableProcessors();
+    try (WorkerPool pool = new WorkerPool(threads);
+        NDManager manager = NDManager.newBaseManager("PyTorch")) {
       Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, 25_000_000);
       ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
       weights.initialize(new ParameterInitializer(shape.model(), 6));
       GradientBuffer gradients =
           new GradientBuffer(
-              manager, buckets, new InProcessGroup(1, Duration.ofMinutes(1)).rank(0));
+              manager, buckets, new InProcessGroup(1, Duration.ofMinutes(1)).rank(0), pool);
       GemmPeak gemm = new GemmPeak(manager, type, GEMM_SIZE);
       MicroBatch batch = randomBatch(shape);
       double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
@@ -52,7 +57,7 @@ public final class StepBench {
       List<Double> shares = new ArrayList<>();
       Map<Phase, List<Double>> phases = new LinkedHashMap<>();
       try (TrainingPass pass =
-          new LayerwisePass(manager, shape.model(), weights, type, shape.sequenceLength())) {
+          Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool)) {
         gemm.measure(3);
         for (int i = 0; i <= repetitions; i++) {
           double before = gemm.measure(3);
@@ -78,6 +83,7 @@ public final class StepBench {
       return new BenchReport(
           shape.name(),
           type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
+          kernels.name().toLowerCase(Locale.ROOT),
           shape.tokens(),
           step,
           shape.tokens() / step,

@@ -20,8 +20,7 @@ final class FusedHead {
     this.projection =
         shared
             .weights()
-            .of(
-                shared.config().tieWordEmbeddings() ? ModelLayout.EMBEDDING : ModelLayout.HEAD);
+            .of(shared.config().tieWordEmbeddings() ? ModelLayout.EMBEDDING : ModelLayout.HEAD);
   }
 
   /**
@@ -63,8 +62,7 @@ final class FusedHead {
       Activation x = space.normed.rows(scope, start, end);
       Operators.matmulInto(x.tensor(), projection.value().transposed(), logits.tensor());
       double loss =
-          CrossEntropy.forwardBackward(
-              shared.pool(), logits.matrix(), targets, 1, logits.matrix());
+          CrossEntropy.forwardBackward(shared.pool(), logits.matrix(), targets, 1, logits.matrix());
       Operators.matmulInto(
           logits.tensor(),
           projection.value().tensor(),

@@ -58,16 +58,14 @@ final class FusedLayer {
   /** From the state's input to the residual stream behind the layer. */
   void forward(MicroBatch batch, LayerState state, Workspace space, Activation behind) {
     normInput(state, space);
-    Operators.matmulInto(
-        space.normed.tensor(), qkv.value().transposed(), state.qkv.tensor());
+    Operators.matmulInto(space.normed.tensor(), qkv.value().transposed(), state.qkv.tensor());
     if (rotates) {
       shared.rotary().forward(state.qkv.matrix(), rotatedHeads(), batch.sequenceLength());
     }
     shared.attention().forward(shared.manager(), batch, state);
     addProduct(state.input, state.attended, output, state.middle);
     normMiddle(state, space);
-    Operators.matmulInto(
-        space.normed.tensor(), gateUp.value().transposed(), state.gateUp.tensor());
+    Operators.matmulInto(space.normed.tensor(), gateUp.value().transposed(), state.gateUp.tensor());
     SwiGlu.forward(shared.pool(), state.gateUp.matrix(), space.activated.matrix());
     addProduct(state.middle, space.activated, down, behind);
   }
@@ -89,8 +87,7 @@ final class FusedLayer {
         state.gateUp.matrix());
     normMiddle(state, space);
     deliver(gateUp, state.gateUp, space.normed, sink);
-    Operators.matmulInto(
-        state.gateUp.tensor(), gateUp.value().tensor(), space.behindNorm.tensor());
+    Operators.matmulInto(state.gateUp.tensor(), gateUp.value().tensor(), space.behindNorm.tensor());
     throughNorm(middleNorm, state.middle, state.middleScale, space, sink);
 
     deliver(output, gradient, state.attended, sink);
@@ -134,8 +131,7 @@ final class FusedLayer {
   }
 
   /** {@code sum = residual + x weightᵀ}, rounded once. */
-  private static void addProduct(
-      Activation residual, Activation x, Weight weight, Activation sum) {
+  private static void addProduct(Activation residual, Activation x, Weight weight, Activation sum) {
     sum.tensor().copyFrom(residual.tensor());
     Operators.addMatmul(sum.tensor(), x.tensor(), weight.value().transposed());
   }

@@ -79,16 +79,13 @@ public final class FusedPass implements TrainingPass {
     clock.start();
     long tokens = (long) batch.rows() * batch.sequenceLength();
     Workspace space =
-        workspaces.computeIfAbsent(
-            tokens, count -> new Workspace(manager, config, type, count));
+        workspaces.computeIfAbsent(tokens, count -> new Workspace(manager, config, type, count));
     int[] inputs = batch.flatInputs();
     Activation first = layers.isEmpty() ? space.output : space.layers.getFirst().input;
     Embedding.forward(pool, embedding.value().matrix(), inputs, first.matrix());
     clock.lap(Phase.EMBEDDING);
     for (int layer = 0; layer < layers.size(); layer++) {
-      layers
-          .get(layer)
-          .forward(batch, space.layers.get(layer), space, space.behind(layer));
+      layers.get(layer).forward(batch, space.layers.get(layer), space, space.behind(layer));
     }
     clock.lap(Phase.FORWARD);
     double loss = head.run(batch.flatTargets(), space, sink);

@@ -18,8 +18,10 @@ import org.pretrain4j.checkpoints.FlatRange;
 public record ModelLayout(FlatLayout parameters, List<FlatRange> parts) {
   /** Name of the embedding table. */
   public static final String EMBEDDING = "model.embed_tokens.weight";
+
   /** Name of the weight of the norm before the head. */
   public static final String FINAL_NORM = "model.norm.weight";
+
   /** Name of the output projection, where it is not tied. */
   public static final String HEAD = "lm_head.weight";
 

@@ -9,12 +9,12 @@ public final class PhaseClock {
   private long last;
 
   /** The time from here on belongs to no phase yet. */
-  void start() {
+  public void start() {
     last = System.nanoTime();
   }
 
   /** What has passed since the last call belongs to the phase. */
-  void lap(Phase phase) {
+  public void lap(Phase phase) {
     long now = System.nanoTime();
     seconds.merge(phase, (now - last) * 1e-9, Double::sum);
     last = now;

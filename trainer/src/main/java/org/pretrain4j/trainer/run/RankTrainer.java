@@ -8,9 +8,9 @@ import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.data.stream.ReadAhead;
 import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
-import org.pretrain4j.trainer.model.LayerwisePass;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
@@ -70,11 +70,17 @@ final class RankTrainer implements AutoCloseable {
         Buckets.of(layout, collectives.worldSize(), config.parallelism().bucketElements());
     ScalarType type = typeOf(config);
     this.weights = new ParameterBuffer(manager, buckets, type);
-    this.gradients = new GradientBuffer(manager, buckets, collectives);
+    this.gradients = new GradientBuffer(manager, buckets, collectives, pool);
     this.shard = new OptimizerShard(manager, buckets, collectives.rank());
     this.pass =
-        new LayerwisePass(
-            manager, config.model(), weights, type, config.training().sequenceLength());
+        Passes.of(
+            config.training().kernels(),
+            manager,
+            config.model(),
+            weights,
+            type,
+            config.training().sequenceLength(),
+            pool);
     this.adamW =
         new AdamW(
             config.optimizer().beta1(),

@@ -4,6 +4,7 @@ import java.util.List;
 import org.pretrain4j.configuration.Checks;
 import org.pretrain4j.configuration.Default;
 import org.pretrain4j.configuration.Key;
+import org.pretrain4j.trainer.model.Kernels;
 
 /** The size of a step and what it computes in. */
 public record TrainingConfig(
@@ -13,6 +14,11 @@ public record TrainingConfig(
     @Key("Number format of forward and backward; master weights and moments are always fp32")
         @Default("bf16")
         Precision precision,
+    @Key(
+            "How forward and backward are computed: `fused` kernels of our own between the matrix"
+                + " products, or `composed` of libtorch's elementary operators")
+        @Default("fused")
+        Kernels kernels,
     @Key("Whether a token sees only the tokens of its own document") @Default("true")
         boolean intraDocumentMasking,
     @Key("Steps in a row that may be skipped for a loss or gradient that is not finite")

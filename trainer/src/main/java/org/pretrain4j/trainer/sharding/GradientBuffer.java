@@ -2,8 +2,12 @@ package org.pretrain4j.trainer.sharding;
 
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.trainer.kernels.Accumulation;
+import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.GradientSink;
@@ -23,12 +27,17 @@ public final class GradientBuffer implements GradientSink {
   private final Buckets buckets;
   private final Collectives collectives;
   private final List<Pending> underWay = new ArrayList<>();
+  private final Set<FlatLayout.Entry> begun = new HashSet<>();
+  private final WorkerPool pool;
   private boolean lastMicroBatch;
 
   /**
    * @param manager on the device of the model; owns the buffer
+   * @param pool threads that add; not closed here
    */
-  public GradientBuffer(NDManager manager, Buckets buckets, Collectives collectives) {
+  public GradientBuffer(
+      NDManager manager, Buckets buckets, Collectives collectives, WorkerPool pool) {
+    this.pool = pool;
     this.views = manager;
     this.buckets = buckets;
     this.collectives = collectives;
@@ -36,9 +45,9 @@ public final class GradientBuffer implements GradientSink {
     this.flat = sums.tensor();
   }
 
-  /** Forgets the last step. */
+  /** Forgets the last step; every pass must deliver the gradient of every parameter. */
   public void startStep() {
-    flat.zero();
+    begun.clear();
     lastMicroBatch = false;
   }
 
@@ -50,13 +59,24 @@ public final class GradientBuffer implements GradientSink {
   @Override
   public void add(FlatLayout.Entry parameter, Tensor gradient) {
     try (Tensor sum = sums.view(views, parameter)) {
-      sum.addi(gradient);
+      if (begun.add(parameter)) {
+        // The first addend is the sum: the last step's needs no zeroing.
+        sum.copyFrom(gradient);
+      } else if (gradient.type() == ScalarType.BFLOAT16) {
+        Accumulation.addBfloat16(pool, sum.segment(), gradient.segment());
+      } else {
+        Accumulation.add(pool, sum.segment(), gradient.segment());
+      }
     }
   }
 
   @Override
   public Tensor sumOf(FlatLayout.Entry parameter) {
-    return sums.view(views, parameter);
+    Tensor sum = sums.view(views, parameter);
+    if (begun.add(parameter)) {
+      sum.zero();
+    }
+    return sum;
   }
 
   @Override
@@ -74,6 +94,7 @@ public final class GradientBuffer implements GradientSink {
 
   /** Lets all buckets leave: what a rank does that has no rows in this step. */
   public void reduceWithoutPass(int parts) {
+    flat.zero();
     lastMicroBatch = true;
     for (int part = parts - 1; part >= 0; part--) {
       partDone(part);

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.djl.ndarray.NDManager;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -13,21 +12,22 @@ import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.checkpoints.FlatLayout;
-import org.pretrain4j.trainer.libtorch.Operators;
+import org.pretrain4j.trainer.fused.FusedPass;
+import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.reference.ReferenceModel;
 
 /** The model against an independent implementation in float64. */
-final class LayerwisePassTest {
+final class TrainingPassTest {
   private static final int LENGTH = 24;
   private static final long SEED = 31;
 
   private NDManager manager;
+  private WorkerPool pool;
   private long liveBefore;
 
   @BeforeEach
@@ -35,11 +35,13 @@ final class LayerwisePassTest {
     System.out.println("seed " + SEED);
     liveBefore = Tensor.live();
     manager = NDManager.newBaseManager("PyTorch");
+    pool = new WorkerPool(2);
   }
 
   @AfterEach
   void nothingIsLeftAlive() {
     manager.close();
+    pool.close();
     assertEquals(liveBefore, Tensor.live());
   }
 
@@ -49,14 +51,25 @@ final class LayerwisePassTest {
    */
   @ParameterizedTest
   @CsvSource({
-    "4, 2, 4, true, FLOAT32, 1e-5",
-    "2, 4, 0, false, FLOAT32, 1e-5",
-    "3, 1, 2, true, FLOAT32, 1e-5",
-    "4, 2, 4, true, BFLOAT16, 5e-2",
-    "2, 1, 2, false, BFLOAT16, 5e-2"
+    "composed, 4, 2, 4, true, FLOAT32, 1e-5",
+    "composed, 2, 4, 0, false, FLOAT32, 1e-5",
+    "composed, 3, 1, 2, true, FLOAT32, 1e-5",
+    "composed, 4, 2, 4, true, BFLOAT16, 5e-2",
+    "composed, 2, 1, 2, false, BFLOAT16, 5e-2",
+    "fused, 4, 2, 4, true, FLOAT32, 1e-5",
+    "fused, 2, 4, 0, false, FLOAT32, 1e-5",
+    "fused, 3, 1, 2, true, FLOAT32, 1e-5",
+    "fused, 4, 2, 4, true, BFLOAT16, 5e-2",
+    "fused, 2, 1, 2, false, BFLOAT16, 5e-2"
   })
   void logitsLossAndGradientsAgreeWithTheReference(
-      int layers, int kvHeads, int interval, boolean tied, ScalarType type, double bound) {
+      String kind,
+      int layers,
+      int kvHeads,
+      int interval,
+      boolean tied,
+      ScalarType type,
+      double bound) {
     ModelConfig config = config(layers, kvHeads, interval, tied);
     Random random = new Random(SEED);
     Map<String, double[]> values = parameters(config, random, type);
@@ -79,25 +92,13 @@ final class LayerwisePassTest {
       expectedLogits.add(reference.logits(batch.inputs()[row], starts));
     }
 
-    Map<String, double[]> actual = new HashMap<>();
-    List<Integer> parts = new ArrayList<>();
+    RecordingSink sink = new RecordingSink(manager);
     double loss;
-    try (TrainingPass pass = new LayerwisePass(manager, config, storage, type, LENGTH)) {
-      loss =
-          pass.run(
-              batch,
-              new GradientSink() {
-                @Override
-                public void add(FlatLayout.Entry parameter, Tensor gradient) {
-                  LayerwisePassTest.add(actual, parameter.name(), doubles(gradient), 1);
-                }
-
-                @Override
-                public void partDone(int part) {
-                  parts.add(part);
-                }
-              });
+    try (TrainingPass pass = pass(kind, config, storage, type)) {
+      loss = pass.run(batch, sink);
     }
+    Map<String, double[]> actual = sink.gradients();
+    List<Integer> parts = sink.partsDone();
     assertEquals(expectedCount, batch.targetCount());
     double lossBound = type == ScalarType.FLOAT32 ? bound : 1e-2;
     assertEquals(expectedLoss, loss, lossBound * expectedLoss, "loss");
@@ -156,30 +157,31 @@ final class LayerwisePassTest {
     }
   }
 
-  @Test
-  void aStepLeavesAsManyLiveTensorsAsThereWereBefore() {
+  @ParameterizedTest
+  @CsvSource({"composed", "fused"})
+  void aStepLeavesAsManyLiveTensorsAsThereWereBefore(String kind) {
     ModelConfig config = config(2, 2, 4, true);
     Random random = new Random(SEED);
     Map<String, double[]> values = parameters(config, random, ScalarType.BFLOAT16);
     FlatStorage storage =
         new FlatStorage(manager, ModelLayout.of(config).parameters(), values, ScalarType.BFLOAT16);
     MicroBatch batch = batch(random, config.vocabSize(), new int[] {3}, new int[] {});
-    try (TrainingPass pass =
-        new LayerwisePass(manager, config, storage, ScalarType.BFLOAT16, LENGTH)) {
+    RecordingSink sink = new RecordingSink(manager);
+    try (TrainingPass pass = pass(kind, config, storage, ScalarType.BFLOAT16)) {
+      pass.run(batch, sink);
       long before = Tensor.live();
       for (int i = 0; i < 3; i++) {
-        pass.run(batch, new Discard());
+        pass.run(batch, sink);
         assertEquals(before, Tensor.live());
       }
     }
   }
 
-  private static final class Discard implements GradientSink {
-    @Override
-    public void add(FlatLayout.Entry parameter, Tensor gradient) {}
-
-    @Override
-    public void partDone(int part) {}
+  private TrainingPass pass(
+      String kind, ModelConfig config, ParameterStorage storage, ScalarType type) {
+    return kind.equals("fused")
+        ? new FusedPass(manager, config, storage, type, LENGTH, pool)
+        : new LayerwisePass(manager, config, storage, type, LENGTH);
   }
 
   private static ModelConfig config(int layers, int kvHeads, int interval, boolean tied) {
@@ -247,18 +249,6 @@ final class LayerwisePassTest {
     for (int i = 0; i < values.length; i++) {
       sum[i] += factor * values[i];
     }
-  }
-
-  private static double[] doubles(Tensor tensor) {
-    float[] floats =
-        Operators.contiguous(Operators.to(tensor, ScalarType.FLOAT32))
-            .segment()
-            .toArray(ValueLayout.JAVA_FLOAT);
-    double[] doubles = new double[floats.length];
-    for (int i = 0; i < floats.length; i++) {
-      doubles[i] = floats[i];
-    }
-    return doubles;
   }
 
   private static void assertClose(String what, double[] expected, double[] actual, double bound) {

@@ -17,6 +17,7 @@ import org.pretrain4j.trainer.bench.BenchReport;
 import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 import picocli.CommandLine.Command;
@@ -67,6 +68,15 @@ final class BenchCommand implements Callable<Integer> {
   private Precision precision;
 
   @Option(
+      names = "--kernels",
+      paramLabel = "KIND",
+      defaultValue = "fused",
+      description =
+          "fused, or composed of libtorch's own operators, which is the eager baseline (default:"
+              + " ${DEFAULT-VALUE}).")
+  private Kernels kernels;
+
+  @Option(
       names = "--json",
       paramLabel = "FILE",
       description = "Also write the reports to this file.")
@@ -84,7 +94,7 @@ final class BenchCommand implements Callable<Integer> {
     for (Shape shape : chosen) {
       out().println(shape.name() + ": " + shape.description());
       out().flush();
-      BenchReport report = StepBench.run(shape, repetitions, type);
+      BenchReport report = StepBench.run(shape, repetitions, type, kernels);
       print(report);
       reports.add(report);
     }
@@ -98,7 +108,9 @@ final class BenchCommand implements Callable<Integer> {
   private void print(BenchReport report) {
     line(
         "%-18s %,.0f tokens/s, %.3f s a step",
-        report.precision(), report.tokensPerSecond(), report.stepSeconds());
+        report.precision() + " " + report.kernels(),
+        report.tokensPerSecond(),
+        report.stepSeconds());
     line(
         "%-18s %.1f%% of %.1f GFLOP/s",
         "share of peak", 100 * report.shareOfPeak(), report.gemmPeakFlops() / 1e9);

@@ -9,6 +9,7 @@ import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.huggingface.HuggingFaceModel;
 import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
+import org.pretrain4j.checkpoints.nanotron.NanotronModel;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
 import org.pretrain4j.checkpoints.tensors.CheckpointTensors;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
@@ -30,8 +31,8 @@ public record ModelInput(
     implements AutoCloseable {
 
   /**
-   * Opens a folder in the Hugging Face format, a checkpoint ({@code .../step-0000000120}), or the
-   * newest good one of a folder of checkpoints.
+   * Opens a folder in the Hugging Face format or of nanotron, a checkpoint ({@code
+   * .../step-0000000120}), or the newest good one of a folder of checkpoints.
    *
    * @param warn told in one line about each damaged checkpoint that is skipped
    * @throws UserException if it is none of these, or damaged
@@ -42,6 +43,12 @@ public record ModelInput(
       DurableFileSystem files = DurableFileSystem.of(path.getFileSystem(new Configuration()));
       if (files.exists(new Path(path, "config.json"))) {
         return openHuggingFace(files, path);
+      }
+      if (files.exists(new Path(path, "latest.txt"))
+          || files.exists(new Path(path, "model_config.json"))) {
+        NanotronModel model = NanotronModel.open(files, path);
+        return new ModelInput(
+            model.tensors(), Optional.of(model.architecture()), Optional.empty(), Optional.empty());
       }
       return ofCheckpoint(openCheckpoint(files.qualify(path), warn));
     } catch (IOException | IllegalArgumentException e) {

@@ -30,7 +30,7 @@ public final class Rendezvous implements Store {
    * @param run a name that all ranks of this run share and other runs don't
    * @param timeout the longest to wait for the others
    * @throws UserException if the master address is unknown or its port is taken
-   * @throws RendezvousException if ranks are missing in the end; it names them
+   * @throws RendezvousException if ranks are missing in the end, or come twice; it names them
    */
   public static Rendezvous join(World world, String run, Duration timeout) {
     if (world.masterAddress() == null) {
@@ -68,7 +68,8 @@ public final class Rendezvous implements Store {
     String me = hostName() + ", process " + ProcessHandle.current().pid();
     String there = new String(store.setIfAbsent(JOINED + world.rank(), me.getBytes(UTF_8)), UTF_8);
     if (!there.equals(me)) {
-      throw new UserException(
+      // Not for the user to mend alone: a new start may come before the last one has quite ended.
+      throw new RendezvousException(
           "two processes claim rank %d: %s and %s; give each its own RANK"
               .formatted(world.rank(), there, me));
     }

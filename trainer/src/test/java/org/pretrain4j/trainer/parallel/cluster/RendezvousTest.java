@@ -104,8 +104,9 @@ class RendezvousTest {
               RendezvousException.class, () -> Rendezvous.join(world(1, 2, port), "mine", LONG));
       assertTrue(other.getMessage().contains("belongs to the run 'run'"), other.getMessage());
       store.set("joined/1", "elsewhere, process 5".getBytes(UTF_8));
-      UserException twin =
-          assertThrows(UserException.class, () -> Rendezvous.join(world(1, 2, port), "run", LONG));
+      RendezvousException twin =
+          assertThrows(
+              RendezvousException.class, () -> Rendezvous.join(world(1, 2, port), "run", LONG));
       assertTrue(
           twin.getMessage().startsWith("two processes claim rank 1: elsewhere, process 5 and "),
           twin.getMessage());

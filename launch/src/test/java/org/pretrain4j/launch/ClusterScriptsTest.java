@@ -1,0 +1,158 @@
+package org.pretrain4j.launch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.MappingIterator;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonParser;
+import io.kubernetes.client.openapi.models.V1Job;
+import io.kubernetes.client.openapi.models.V1Service;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The scripts for clusters, as far as they can be tried without one. */
+class ClusterScriptsTest {
+  /** Surefire runs in the module's folder. */
+  private static final Path FOLDER = Path.of("").toAbsolutePath();
+
+  @TempDir Path temporary;
+
+  private record Result(int exitCode, String output) {}
+
+  private Result run(Map<String, String> environment, List<String> command) throws Exception {
+    Path log = Files.createTempFile(temporary, "output", ".log");
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().putAll(environment);
+    Process process = builder.redirectErrorStream(true).redirectOutput(log.toFile()).start();
+    process.getOutputStream().close();
+    boolean ended = process.waitFor(60, TimeUnit.SECONDS);
+    process.destroyForcibly();
+    assertTrue(ended, "hangs: " + command);
+    return new Result(process.exitValue(), Files.readString(log));
+  }
+
+  private static List<JsonNode> manifest() throws IOException {
+    try (MappingIterator<JsonNode> documents =
+        new YAMLMapper()
+            .readerFor(JsonNode.class)
+            .readValues(FOLDER.resolve("k8s/train.yaml").toFile())) {
+      return documents.readAll();
+    }
+  }
+
+  private static JsonElement gson(JsonNode node) {
+    return JsonParser.parseString(node.toString());
+  }
+
+  @Test
+  void theManifestsFitThePublishedSchemaOfKubernetes() throws Exception {
+    List<JsonNode> documents = manifest();
+    assertEquals(
+        List.of("Service", "Job"), documents.stream().map(d -> d.get("kind").asText()).toList());
+    V1Service.validateJsonElement(gson(documents.get(0)));
+    V1Job.validateJsonElement(gson(documents.get(1)));
+    String wrong = documents.get(1).toString().replace("completionMode", "completionMood");
+    JsonNode misspelt = new ObjectMapper().readTree(wrong);
+    assertThrows(IllegalArgumentException.class, () -> V1Job.validateJsonElement(gson(misspelt)));
+  }
+
+  @Test
+  void thePodsOfTheJobAreTheRanksOfOneWorld() throws Exception {
+    JsonNode service = manifest().get(0);
+    JsonNode job = manifest().get(1);
+    JsonNode spec = job.get("spec");
+    JsonNode pod = spec.at("/template/spec");
+    Map<String, JsonNode> environment = new HashMap<>();
+    for (JsonNode variable : pod.at("/containers/0/env")) {
+      environment.put(variable.get("name").asText(), variable);
+    }
+    assertEquals("Indexed", spec.get("completionMode").asText());
+    assertEquals(spec.get("completions"), spec.get("parallelism"));
+    assertEquals(
+        spec.get("completions").asText(), environment.get("WORLD_SIZE").get("value").asText());
+    String name = service.at("/metadata/name").asText();
+    assertEquals(name, pod.get("subdomain").asText());
+    assertEquals(
+        job.at("/metadata/name").asText() + "-0." + name,
+        environment.get("MASTER_ADDR").get("value").asText());
+    assertEquals("None", service.at("/spec/clusterIP").asText());
+    assertEquals(job.at("/metadata/name").asText(), service.at("/spec/selector/job-name").asText());
+    assertEquals(
+        service.at("/spec/ports/0/port").asText(),
+        environment.get("MASTER_PORT").get("value").asText());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "slurm/one-node.sbatch",
+        "slurm/many-nodes.sbatch",
+        "slurm/run-ranks",
+        "slurm/test-single-node",
+        "mpirun/run"
+      })
+  void theScriptsAreCorrectShell(String script) throws Exception {
+    Result result = run(Map.of(), List.of("bash", "-n", FOLDER.resolve(script).toString()));
+    assertEquals(0, result.exitCode(), result.output());
+  }
+
+  private Result mpirun(String program, Map<String, String> more, String... options)
+      throws Exception {
+    assumeTrue(run(Map.of(), List.of("sh", "-c", "command -v mpirun")).exitCode() == 0);
+    Path script = temporary.resolve("program");
+    Files.writeString(script, "#!/bin/sh\n" + program);
+    assertTrue(script.toFile().setExecutable(true));
+    Map<String, String> environment = new HashMap<>(more);
+    environment.put("PRETRAIN4J", script.toString());
+    List<String> command = new ArrayList<>();
+    command.add(FOLDER.resolve("mpirun/run").toString());
+    command.addAll(List.of(options));
+    return run(environment, command);
+  }
+
+  @Test
+  @Tag("slow")
+  void mpirunStartsEveryRankAndAFailedRunAgain() throws Exception {
+    Result result =
+        mpirun(
+            "echo $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE runs $*\n"
+                + "test $PRETRAIN4J_ATTEMPT = 2 || exit 7\n",
+            Map.of("PRETRAIN4J_RESTARTS", "1"),
+            "-n",
+            "2",
+            "--oversubscribe",
+            "--",
+            "train",
+            "run.yaml");
+    assertEquals(0, result.exitCode(), result.output());
+    assertTrue(result.output().contains("0 of 2 runs train run.yaml"), result.output());
+    assertTrue(result.output().contains("1 of 2 runs train run.yaml"), result.output());
+    assertTrue(result.output().contains("attempt 1 failed with exit code 7"), result.output());
+  }
+
+  @Test
+  @Tag("slow")
+  void mpirunDoesNotRepeatAMistakeOfTheUser() throws Exception {
+    Result result =
+        mpirun(
+            "exit 2\n", Map.of("PRETRAIN4J_RESTARTS", "3"), "-n", "1", "--", "train", "run.yaml");
+    assertEquals(2, result.exitCode(), result.output());
+  }
+}

@@ -10,9 +10,9 @@ import jdk.incubator.vector.VectorOperators;
  * 2^n (1 + r + r^2 q(r))}, where q is the polynomial of degree 4 that minimises the largest
  * relative error over |r| &le; ln 2 / 2 (3e-9; fitted by Lawson's iteration).
  *
- * <p>At most 1 ulp off between -87.3 and 88.3; below 0, as subnormal results are left out, and
- * above infinite. NaN stays NaN. The library's own {@code EXP} differs between interpreted and
- * compiled code, which would break exact resumption.
+ * <p>At most 1.01 ulp off between -87.3 and 88.3 (measured at every fifth float32); below 0, as
+ * subnormal results are left out, and above infinite. NaN stays NaN. The library's own {@code EXP}
+ * differs between interpreted and compiled code, which would break exact resumption.
  */
 final class Exponential {
   private static final float LOWEST = -87.3f;

@@ -8,9 +8,16 @@
  * changes no bit. Memory must be reachable from any thread: of a shared, global or automatic arena,
  * or native memory of libtorch.
  *
+ * <p>The JVM needs {@code --add-modules=jdk.incubator.vector} and, for speed, the option that
+ * {@link org.pretrain4j.trainer.kernels.Staging} explains.
+ *
  * <pre>{@code
  * try (WorkerPool pool = new WorkerPool(2)) {
- *   Accumulation.add(pool, fp32Sum, bf16Gradient);
+ *   RmsNorm norm = new RmsNorm(pool, hiddenSize, 1e-6);
+ *   Matrix x = Matrix.bfloat16(memoryOfX, rows, hiddenSize);
+ *   norm.forward(x, weight, y, rstd);
+ *   norm.backward(dy, x, weight, rstd, dx, dWeight);
+ *   Accumulation.addBfloat16(pool, fp32Sum, bf16Gradient);
  * }
  * }</pre>
  */

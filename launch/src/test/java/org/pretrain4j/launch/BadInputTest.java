@@ -60,6 +60,8 @@ class BadInputTest {
         "optimizer.learning_rat=1e-3 | learning_rate",
         "optimizer.learning_rate=.nan | optimizer.learning_rate",
         "stages.0.mixture.wbe=1 | web",
+        "model.vocab_size=200 | model.vocab_size",
+        "optimizer.weight_decay_exclude=[nothing] | nothing",
       })
   void aConfigurationThatCannotBe(String setting, String named) {
     String error =
@@ -125,15 +127,9 @@ class BadInputTest {
   }
 
   @Test
-  void aVocabularyThatDoesNotFit() {
+  void aVocabularyThatDoesNotFitBeforeTraining() {
     String error = train("model.vocab_size=200");
     assertTrue(error.contains("model.vocab_size") && error.contains("200"), error);
-  }
-
-  @Test
-  void aPatternThatMatchesNoParameter() {
-    String error = train("optimizer.weight_decay_exclude=[nothing]");
-    assertTrue(error.contains("nothing"), error);
   }
 
   @Test

@@ -24,12 +24,12 @@ final class ReferenceRun {
 
   private ReferenceRun() {}
 
-  static TrainingConfig training(int microBatchSize, Precision precision) {
-    return new TrainingConfig(4096, 2_359_296, microBatchSize, precision, Kernels.FUSED, true, 5);
+  static TrainingConfig training(int microBatchSize, Precision precision, Kernels kernels) {
+    return new TrainingConfig(4096, 2_359_296, microBatchSize, precision, kernels, true, 5);
   }
 
   static RunConfig run() {
-    return run(training(3, Precision.BF16));
+    return run(training(3, Precision.BF16, Kernels.FUSED));
   }
 
   static RunConfig run(TrainingConfig training) {

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 
@@ -73,37 +74,44 @@ class RunPlanTest {
   }
 
   @Test
-  void memoryOfTheReferenceRun() {
+  void memoryOfTheReferenceRunWithFusedKernels() {
     long parameters = 3_075_098_624L;
-    MemoryPlan sharded = memory(1, 576);
-    assertEquals(2 * parameters, sharded.weights());
-    assertEquals(4 * Math.ceilDiv(parameters, 576), sharded.gradients());
-    assertEquals(12 * Math.ceilDiv(parameters, 576), sharded.optimizer());
-    // Input, norms, attention and feed-forward of a layer, counted by hand from the operators.
-    long layer = 4096 + 2 * (8192 + 4096 + 4096) + 4 * 4096 + 4 * 16 + 4 * 22_016;
-    assertEquals(4096 * 36 * layer, sharded.activations());
-    assertEquals(1024L * 128_256 * 20, sharded.logits());
+    MemoryPlan plan = memory(1, 576, Kernels.FUSED);
+    assertEquals(2 * parameters, plan.weights());
+    assertEquals(4 * parameters, plan.gradients());
+    assertEquals(12 * Math.ceilDiv(parameters, 576), plan.optimizer());
+    // In bf16: both streams, queries and result, keys and values, gate and up; then what is shared.
+    long layer = 2 * 4096 + 2 * 4096 + 2 * 1024 + 2 * 22_016 + 8 + 4 * 16;
+    long shared = 4 * 4096 + 2 * 22_016 + 2 * 4096 + 2 * 1024 + 4;
+    assertEquals(4096 * (36 * layer + shared), plan.activations());
+    assertEquals((1 << 26) / 128_256 * 128_256L * 2, plan.logits());
     assertEquals(
-        sharded.weights()
-            + sharded.gradients()
-            + sharded.optimizer()
-            + sharded.activations()
-            + sharded.logits(),
-        sharded.totalBytes());
-    // The reference run saw that the model without tensor parallelism and sharding does not fit at
-    // 3 rows.
-    assertTrue(memory(3, 1).totalBytes() > Gpu.named("h100").memoryBytes());
+        plan.weights() + plan.gradients() + plan.optimizer() + plan.activations() + plan.logits(),
+        plan.totalBytes());
   }
 
   @Test
-  void addingUpMicroBatchesNeedsAllGradientsOnEveryRank() {
-    assertEquals(4 * 3_075_098_624L, memory(1, 288).gradients());
-    assertEquals(4 * Math.ceilDiv(3_075_098_624L, 288), memory(2, 288).gradients());
+  void memoryOfTheReferenceRunWithComposedKernels() {
+    MemoryPlan plan = memory(1, 576, Kernels.COMPOSED);
+    // Input, norms, attention and feed-forward of a layer, counted by hand from the operators.
+    long layer = 4096 + 2 * (8192 + 4096 + 4096) + 4 * 4096 + 4 * 16 + 4 * 22_016;
+    assertEquals(4096 * 36 * layer, plan.activations());
+    assertEquals(1024L * 128_256 * 20, plan.logits());
+    // The reference run saw that the model does not fit at 3 rows without tensor parallelism.
+    assertTrue(memory(3, 1, Kernels.COMPOSED).totalBytes() > Gpu.named("h100").memoryBytes());
+  }
+
+  @Test
+  void fp32NeedsTwiceTheActivationsOfBf16InTheFusedPass() {
+    long bf16 = MemoryPlan.fused(ReferenceRun.MODEL, 2);
+    long fp32 = MemoryPlan.fused(ReferenceRun.MODEL, 4);
+    assertEquals(2.0, (double) fp32 / bf16, 0.01);
   }
 
   @Test
   void aMicroBatchIsNoLargerThanARanksRows() {
-    assertEquals(memory(1, 576).activations(), memory(3, 576).activations());
+    assertEquals(
+        memory(1, 576, Kernels.FUSED).activations(), memory(3, 576, Kernels.FUSED).activations());
   }
 
   @Test
@@ -134,10 +142,10 @@ class RunPlanTest {
     assertFalse(error.getMessage().contains("\n"));
   }
 
-  private static MemoryPlan memory(int microBatchSize, long ranks) {
+  private static MemoryPlan memory(int microBatchSize, long ranks, Kernels kernels) {
     return MemoryPlan.of(
         ReferenceRun.MODEL,
-        ReferenceRun.training(microBatchSize, Precision.BF16),
+        ReferenceRun.training(microBatchSize, Precision.BF16, kernels),
         new RowDeal(576, ranks));
   }
 

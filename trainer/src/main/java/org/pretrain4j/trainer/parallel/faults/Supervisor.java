@@ -87,6 +87,21 @@ public final class Supervisor {
     }
   }
 
+  /**
+   * To be called by a rank as it starts: a rank whose supervisor was killed must not go on beside
+   * the ranks of the next one. Does nothing without a supervisor.
+   *
+   * @param environment of the rank
+   * @param end what to do when the supervisor has gone, such as halting
+   */
+  public static void endWith(Map<String, String> environment, Runnable end) {
+    String pid = environment.get(SupervisorConfig.SUPERVISOR);
+    if (pid != null) {
+      ProcessHandle.of(Long.parseLong(pid))
+          .ifPresentOrElse(supervisor -> supervisor.onExit().thenRun(end), end);
+    }
+  }
+
   /** Tells the ranks to save and end, as SIGTERM does; safe from any thread. */
   public void stop() {
     stopping = true;
@@ -125,6 +140,7 @@ public final class Supervisor {
     environment.put("MASTER_ADDR", "127.0.0.1");
     environment.put("MASTER_PORT", Integer.toString(port));
     environment.put(SupervisorConfig.ATTEMPT, Integer.toString(attempt));
+    environment.put(SupervisorConfig.SUPERVISOR, Long.toString(ProcessHandle.current().pid()));
     environment.put(SupervisorConfig.RECORDS, config.records().toString());
     return builder;
   }

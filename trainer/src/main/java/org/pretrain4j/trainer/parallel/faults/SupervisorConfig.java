@@ -41,6 +41,9 @@ public record SupervisorConfig(
   /** Environment variable with the folder of flight records. */
   public static final String RECORDS = "PRETRAIN4J_RECORDS";
 
+  /** Environment variable with the process number of the supervisor. */
+  public static final String SUPERVISOR = "PRETRAIN4J_SUPERVISOR";
+
   public SupervisorConfig {
     if (ranks < 1) {
       throw new UserException("--ranks is " + ranks + ", expected 1 or more");

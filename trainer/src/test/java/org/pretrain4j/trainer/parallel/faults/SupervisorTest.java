@@ -1,7 +1,9 @@
 package org.pretrain4j.trainer.parallel.faults;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import java.nio.file.Path;
 import java.time.Duration;
@@ -10,6 +12,8 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -176,6 +180,18 @@ class SupervisorTest {
     stopper.join();
     assertEquals(75, outcome.exitCode());
     assertEquals(1, outcome.attempts().size());
+  }
+
+  @Test
+  void aRankEndsWithItsSupervisor() throws Exception {
+    Process supervisor = new ProcessBuilder("sleep", "60").start();
+    CountDownLatch ended = new CountDownLatch(1);
+    String pid = Long.toString(supervisor.pid());
+    Supervisor.endWith(Map.of(SupervisorConfig.SUPERVISOR, pid), ended::countDown);
+    assertFalse(ended.await(200, TimeUnit.MILLISECONDS));
+    supervisor.destroyForcibly();
+    assertTrue(ended.await(20, TimeUnit.SECONDS));
+    Supervisor.endWith(Map.of(), () -> fail("there is no supervisor"));
   }
 
   private Supervisor.Outcome supervised(String faults) throws Exception {

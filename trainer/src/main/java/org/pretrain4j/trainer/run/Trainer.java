@@ -1,30 +1,54 @@
 package org.pretrain4j.trainer.run;
 
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
-import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.backend.Backend;
+import org.pretrain4j.trainer.parallel.backend.Session;
+import org.pretrain4j.trainer.parallel.cluster.World;
 
-/** Runs a configuration from where it stands to its end, or until it is asked to stop. */
+/**
+ * Runs a configuration from where it stands to its end, or until it is asked to stop.
+ *
+ * <p>Where a launcher announces several processes, this one is a single rank of them; otherwise the
+ * configuration's ranks are threads of this process.
+ */
 public final class Trainer {
   private static final Duration COLLECTIVE_TIMEOUT = Duration.ofMinutes(10);
+  private static final Duration JOINING_TIMEOUT = Duration.ofMinutes(10);
 
   private final RunConfig config;
   private final TrainingOptions options;
   private final TrainingListener listener;
+  private final Map<String, String> environment;
 
   public Trainer(RunConfig config, TrainingOptions options, TrainingListener listener) {
+    this(config, options, listener, System.getenv());
+  }
+
+  /**
+   * @param environment where a launcher says which rank of which world this process is
+   */
+  public Trainer(
+      RunConfig config,
+      TrainingOptions options,
+      TrainingListener listener,
+      Map<String, String> environment) {
     this.config = config;
     this.options = options;
     this.listener = listener;
+    this.environment = environment;
   }
 
   /**
@@ -33,87 +57,120 @@ public final class Trainer {
    * @throws UserException if the run can't begin or go on for a reason that the user can mend
    */
   public TrainingResult run() {
-    FlatLayout layout = ModelLayout.of(config.model()).parameters();
-    RankTrainer.groupsOf(config, layout);
+    RankTrainer.groupsOf(config, ModelLayout.of(config.model()).parameters());
     CheckpointStore store = CheckpointStore.open(config.checkpoints().folder().orElseThrow());
-    try (RunFolder folder = RunFolder.open(config)) {
-      Optional<Checkpoint> checkpoint = checkpoint(folder, store);
-      checkpoint.ifPresent(found -> ResumeCheck.check(config, found, layout));
-      listener.folder(folder.path());
-      folder.write(config);
-      TokenStream stream = RunData.open(config, new PreparationMessages(listener));
-      return train(folder, store, checkpoint, stream);
-    }
-  }
-
-  private Optional<Checkpoint> checkpoint(RunFolder folder, CheckpointStore store) {
-    boolean used = folder.isUsed() || !store.steps().isEmpty();
-    if (options.resume() == Resume.NEVER && used) {
-      throw new UserException(
-          folder.path()
-              + " already holds a run; continue it (--resume auto), delete the folder, or set"
-              + " another name");
-    }
-    Optional<Checkpoint> checkpoint = store.newestGood(listener::warning);
-    if (options.resume() == Resume.REQUIRED && checkpoint.isEmpty()) {
-      throw new UserException(
-          "there is no checkpoint in " + store.root() + " to continue (--resume required)");
-    }
-    return checkpoint;
-  }
-
-  private TrainingResult train(
-      RunFolder folder,
-      CheckpointStore store,
-      Optional<Checkpoint> checkpoint,
-      TokenStream stream) {
-    long firstStep = checkpoint.map(Checkpoint::step).orElse(0L);
-    int ranks = config.parallelism().ranks();
-    int threads = config.parallelism().threadsOf(Runtime.getRuntime().availableProcessors());
-    AtomicReference<TrainingResult> result = new AtomicReference<>();
-    try (MetricsLog log = new MetricsLog(folder.path(), firstStep)) {
-      InProcessGroup.run(
-          ranks,
-          COLLECTIVE_TIMEOUT,
-          collectives -> {
-            ComputeThreads.set(threads);
-            try (RankTrainer rank = new RankTrainer(config, collectives, stream, threads)) {
-              rank.start(checkpoint);
-              StepReport report = StepReport.NONE;
-              if (collectives.rank() == 0) {
-                double peak = ranks * PeakFlops.measure(rank.manager(), RankTrainer.typeOf(config));
-                listener.started(summary(rank, firstStep, peak));
-                report =
-                    new LeaderReport(
-                        config, stream, log, listener, peak, rank.guardState().skipped());
-              }
-              CheckpointSaver saver =
-                  new CheckpointSaver(config, collectives, store, stream, rank, listener);
-              TrainingResult own = new RankLoop(config, options.stop(), rank, saver, report).run();
-              if (collectives.rank() == 0) {
-                result.set(own);
-              }
-            }
-          });
+    World world = World.discover(environment);
+    try {
+      return world.isSingle() ? asThreads(store) : asProcess(world, store);
     } catch (RuntimeException e) {
       throw e;
     } catch (Exception e) {
       throw new IllegalStateException("a rank failed", e);
     }
+  }
+
+  private TrainingResult asThreads(CheckpointStore store) throws Exception {
+    int threads = config.parallelism().threadsOf(Runtime.getRuntime().availableProcessors());
+    AtomicReference<TrainingResult> result = new AtomicReference<>();
+    try (LeaderSeat seat = LeaderSeat.take(config, options.resume(), store, listener)) {
+      TokenStream stream = RunData.open(config, new PreparationMessages(listener));
+      InProcessGroup.run(
+          config.parallelism().ranks(),
+          COLLECTIVE_TIMEOUT,
+          collectives -> {
+            Optional<LeaderSeat> mine =
+                collectives.rank() == 0 ? Optional.of(seat) : Optional.empty();
+            TrainingResult own = train(collectives, mine, store, stream, threads);
+            if (collectives.rank() == 0) {
+              result.set(own);
+            }
+          });
+    }
     listener.ended(result.get());
     return result.get();
   }
 
-  private RunSummary summary(RankTrainer rank, long firstStep, double peak) {
-    return new RunSummary(
-        config.model().parameterCount(),
-        config.parallelism().ranks(),
-        Math.toIntExact(config.rowsPerStep()),
-        firstStep,
-        config.totalSteps(),
-        config.training().globalBatchTokens(),
-        ModelFlops.perToken(config.model(), config.training().sequenceLength()),
-        peak,
-        rank.groups().table());
+  private TrainingResult asProcess(World world, CheckpointStore store) throws InterruptedException {
+    int threads = config.parallelism().computeThreads();
+    if (threads == 0) {
+      threads = Runtime.getRuntime().availableProcessors();
+    }
+    String start = config.name() + "-" + environment.getOrDefault("PRETRAIN4J_ATTEMPT", "1");
+    try (Session session =
+        Backend.AUTO.join(
+            world, Backend.Memory.HOST, start, JOINING_TIMEOUT, COLLECTIVE_TIMEOUT, environment)) {
+      Collectives collectives = session.collectives();
+      try (LeaderSeat seat =
+          world.rank() == 0 ? LeaderSeat.take(config, options.resume(), store, listener) : null) {
+        // Rank 0 tokenizes what is not tokenized yet; the others find it done.
+        TokenStream stream = world.rank() == 0 ? openData() : null;
+        collectives.barrier();
+        stream = stream == null ? openData() : stream;
+        TrainingResult result =
+            train(collectives, Optional.ofNullable(seat), store, stream, threads);
+        if (seat != null) {
+          listener.ended(result);
+        }
+        return result;
+      } catch (RuntimeException | InterruptedException | Error e) {
+        collectives.abort(String.valueOf(e.getMessage()));
+        throw e;
+      }
+    }
+  }
+
+  private TokenStream openData() {
+    return RunData.open(config, new PreparationMessages(listener));
+  }
+
+  private TrainingResult train(
+      Collectives collectives,
+      Optional<LeaderSeat> seat,
+      CheckpointStore store,
+      TokenStream stream,
+      int threads)
+      throws InterruptedException {
+    ComputeThreads.set(threads);
+    Optional<Checkpoint> checkpoint = agree(collectives, seat, store);
+    try (RankTrainer rank = new RankTrainer(config, collectives, stream, threads)) {
+      rank.start(checkpoint);
+      CheckpointSaver saver =
+          new CheckpointSaver(config, collectives, store, stream, rank, listener);
+      StepReport report =
+          seat.map(taken -> leaderReport(taken, collectives, rank, stream)).orElse(StepReport.NONE);
+      return new RankLoop(config, options.stop(), rank, saver, report).run();
+    }
+  }
+
+  /** All ranks go on from the checkpoint that rank 0 found. */
+  private static Optional<Checkpoint> agree(
+      Collectives collectives, Optional<LeaderSeat> seat, CheckpointStore store) {
+    Optional<Checkpoint> found = seat.flatMap(LeaderSeat::checkpoint);
+    String step = found.map(checkpoint -> Long.toString(checkpoint.step())).orElse("");
+    byte[] agreed = collectives.broadcastBytes(step.getBytes(StandardCharsets.US_ASCII), 0);
+    if (seat.isPresent()) {
+      return found;
+    }
+    String text = new String(agreed, StandardCharsets.US_ASCII);
+    return text.isEmpty() ? Optional.empty() : Optional.of(store.open(Long.parseLong(text)));
+  }
+
+  private StepReport leaderReport(
+      LeaderSeat seat, Collectives collectives, RankTrainer rank, TokenStream stream) {
+    double peak =
+        collectives.worldSize() * PeakFlops.measure(rank.manager(), RankTrainer.typeOf(config));
+    listener.started(
+        new RunSummary(
+            config.model().parameterCount(),
+            collectives.worldSize(),
+            Math.toIntExact(config.rowsPerStep()),
+            rank.stepsDone(),
+            config.totalSteps(),
+            config.training().globalBatchTokens(),
+            ModelFlops.perToken(config.model(), config.training().sequenceLength()),
+            peak,
+            rank.groups().table()));
+    return new LeaderReport(
+        config, stream, seat.log(), listener, peak, rank.guardState().skipped());
   }
 }

@@ -1,0 +1,77 @@
+package org.pretrain4j.trainer.run;
+
+import java.util.Optional;
+import org.pretrain4j.checkpoints.Checkpoint;
+import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.model.ModelLayout;
+
+/** What rank 0 alone holds: the run's folder, its metrics, and the decision where to begin. */
+final class LeaderSeat implements AutoCloseable {
+  private final RunFolder folder;
+  private final MetricsLog log;
+  private final Optional<Checkpoint> checkpoint;
+
+  private LeaderSeat(RunFolder folder, MetricsLog log, Optional<Checkpoint> checkpoint) {
+    this.folder = folder;
+    this.log = log;
+    this.checkpoint = checkpoint;
+  }
+
+  /**
+   * Locks the folder and finds the checkpoint to go on from.
+   *
+   * @throws UserException if the run can't begin or go on
+   */
+  static LeaderSeat take(
+      RunConfig config, Resume resume, CheckpointStore store, TrainingListener listener) {
+    RunFolder folder = RunFolder.open(config);
+    try {
+      Optional<Checkpoint> checkpoint = find(folder, resume, store, listener);
+      FlatLayout layout = ModelLayout.of(config.model()).parameters();
+      checkpoint.ifPresent(found -> ResumeCheck.check(config, found, layout));
+      listener.folder(folder.path());
+      folder.write(config);
+      long done = checkpoint.map(Checkpoint::step).orElse(0L);
+      return new LeaderSeat(folder, new MetricsLog(folder.path(), done), checkpoint);
+    } catch (RuntimeException e) {
+      folder.close();
+      throw e;
+    }
+  }
+
+  private static Optional<Checkpoint> find(
+      RunFolder folder, Resume resume, CheckpointStore store, TrainingListener listener) {
+    boolean used = folder.isUsed() || !store.steps().isEmpty();
+    if (resume == Resume.NEVER && used) {
+      throw new UserException(
+          folder.path()
+              + " already holds a run; continue it (--resume auto), delete the folder, or set"
+              + " another name");
+    }
+    Optional<Checkpoint> checkpoint = store.newestGood(listener::warning);
+    if (resume == Resume.REQUIRED && checkpoint.isEmpty()) {
+      throw new UserException(
+          "there is no checkpoint in " + store.root() + " to continue (--resume required)");
+    }
+    return checkpoint;
+  }
+
+  Optional<Checkpoint> checkpoint() {
+    return checkpoint;
+  }
+
+  MetricsLog log() {
+    return log;
+  }
+
+  @Override
+  public void close() {
+    try {
+      log.close();
+    } finally {
+      folder.close();
+    }
+  }
+}

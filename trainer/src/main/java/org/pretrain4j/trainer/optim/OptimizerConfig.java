@@ -16,8 +16,8 @@ public record OptimizerConfig(
     @Key("Decoupled weight decay, multiplied by the learning rate") @Default("0.1")
         double weightDecay,
     @Key(
-            "Regular expressions; a parameter whose whole name matches one has no weight decay, and"
-                + " one that matches no parameter is an error")
+            "Regular expressions; a parameter whose name matches one from its beginning has no"
+                + " weight decay, and one that matches no parameter is an error")
         @Default("[\".*embed_tokens.*\"]")
         List<String> weightDecayExclude,
     @Key("Global L2 norm above which gradients are scaled down") @Default("1.0")

@@ -216,7 +216,7 @@ class RunConfigTest {
         "data.datasets.math.documents=null | data.datasets.math.synthetic needs documents as well:"
             + " add documents: 1000",
         "data.datasets.web.format=json | data.datasets.web.format is \"json\", expected one of text,"
-            + " jsonl; did you mean jsonl?",
+            + " jsonl, parquet, arrow; did you mean jsonl?",
         "data.read_ahead_steps=0 | data.read_ahead_steps is 0, expected a whole number of at least"
             + " 1",
       })

@@ -69,7 +69,7 @@ public enum Backend {
    * @param timeout the longest that a rank waits in one collective for the others
    * @throws UserException if a library is absent or the environment does not fit
    */
-  public Session join(
+  public Membership join(
       World world,
       Memory memory,
       String run,
@@ -78,15 +78,15 @@ public enum Backend {
       Map<String, String> environment) {
     Backend engine = choose(world, memory);
     if (world.isSingle() && memory == Memory.HOST) {
-      return new Session(new SoloCollectives(), null);
+      return new Membership(new SoloCollectives(), null);
     }
     if (engine == MPI) {
-      return new Session(
+      return new Membership(
           MpiCollectives.join(world.rank(), world.worldSize(), timeout, environment), null);
     }
     Rendezvous store = Rendezvous.join(world, run, joining);
     try {
-      return new Session(
+      return new Membership(
           engine == NCCL
               ? NcclCollectives.join(
                   new StoreBoard(store),

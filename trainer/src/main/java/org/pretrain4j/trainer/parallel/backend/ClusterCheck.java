@@ -53,10 +53,10 @@ public final class ClusterCheck {
   public static void run(World world, Map<String, String> environment, PrintStream out) {
     Duration timeout = Duration.ofMinutes(1);
     String run = "cluster-check/" + environment.getOrDefault("PRETRAIN4J_ATTEMPT", "1");
-    try (Session session =
+    try (Membership membership =
         Backend.AUTO.join(
             world, Backend.Memory.HOST, run, Duration.ofMinutes(2), timeout, environment)) {
-      Collectives collectives = session.collectives();
+      Collectives collectives = membership.collectives();
       greet(collectives, world, out);
       for (long elements : ELEMENTS) {
         double seconds = check(collectives, elements);

@@ -3,8 +3,8 @@
  *
  * <pre>{@code
  * World world = World.discover(System.getenv());
- * try (Session session = Backend.AUTO.join(world, Memory.HOST, run, timeouts, System.getenv())) {
- *   train(session.collectives());
+ * try (Membership membership = Backend.AUTO.join(world, Memory.HOST, run, timeouts, System.getenv())) {
+ *   train(membership.collectives());
  * }
  * }</pre>
  */

@@ -65,9 +65,10 @@ class BackendTest {
   @Test
   void oneProcessNeedsNobody() {
     World world = World.single();
-    try (Session session = Backend.AUTO.join(world, Memory.HOST, "run", LONG, LONG, Map.of())) {
-      assertTrue(session.collectives() instanceof SoloCollectives);
-      assertTrue(session.store().isEmpty());
+    try (Membership membership =
+        Backend.AUTO.join(world, Memory.HOST, "run", LONG, LONG, Map.of())) {
+      assertTrue(membership.collectives() instanceof SoloCollectives);
+      assertTrue(membership.store().isEmpty());
     }
   }
 
@@ -97,8 +98,9 @@ class BackendTest {
             "MASTER_PORT",
             Integer.toString(port));
     World world = World.discover(environment);
-    try (Session session = Backend.AUTO.join(world, Memory.HOST, "run", LONG, LONG, environment)) {
-      long[] values = session.collectives().allGatherLong(50 + 10 * rank);
+    try (Membership membership =
+        Backend.AUTO.join(world, Memory.HOST, "run", LONG, LONG, environment)) {
+      long[] values = membership.collectives().allGatherLong(50 + 10 * rank);
       return values[0] + values[1];
     }
   }

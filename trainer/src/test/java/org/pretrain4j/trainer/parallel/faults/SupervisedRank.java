@@ -13,7 +13,7 @@ import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.Reduction;
 import org.pretrain4j.trainer.parallel.backend.Backend;
-import org.pretrain4j.trainer.parallel.backend.Session;
+import org.pretrain4j.trainer.parallel.backend.Membership;
 import org.pretrain4j.trainer.parallel.cluster.World;
 
 /**
@@ -39,7 +39,7 @@ final class SupervisedRank {
                 world.worldSize(),
                 Duration.ofSeconds(60),
                 hang -> Runtime.getRuntime().halt(Supervisor.HUNG));
-        Session session =
+        Membership membership =
             Backend.AUTO.join(
                 world,
                 Backend.Memory.HOST,
@@ -47,7 +47,7 @@ final class SupervisedRank {
                 timeout,
                 timeout,
                 System.getenv());
-        Collectives collectives = new MonitoredCollectives(session.collectives(), recorder);
+        Collectives collectives = new MonitoredCollectives(membership.collectives(), recorder);
         Arena arena = Arena.ofShared()) {
       FlatBuffer buffer = FlatBuffer.of(arena.allocate(4, 64), ElementType.FLOAT32);
       String saved = Files.exists(state) ? Files.readString(state) : "0 0";

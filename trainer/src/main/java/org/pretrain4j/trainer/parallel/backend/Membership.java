@@ -5,11 +5,11 @@ import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.cluster.Store;
 
 /** This process's part in the run: its collectives, and what they stand on. */
-public final class Session implements AutoCloseable {
+public final class Membership implements AutoCloseable {
   private final Collectives collectives;
   private final Store store;
 
-  Session(Collectives collectives, Store store) {
+  Membership(Collectives collectives, Store store) {
     this.collectives = collectives;
     this.store = store;
   }

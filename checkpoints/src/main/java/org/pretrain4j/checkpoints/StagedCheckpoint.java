@@ -149,8 +149,12 @@ public final class StagedCheckpoint {
             ranges,
             checksums.blockBytes(),
             checksums.toHex());
-    SealedJson.write(files, summaryPath, summary);
-    files.syncFolder(folder);
+    // As soon as rank 0 sees the last summary it may rename the folder: the summary appears when
+    // all
+    // is durable, and nothing in here comes after it. Rank 0 syncs the folder.
+    Path hidden = new Path(folder, "." + summaryPath.getName());
+    SealedJson.write(files, hidden, summary);
+    files.renameUnsynced(hidden, summaryPath);
   }
 
   /**

@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.fs.Path;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.pretrain4j.checkpoints.storage.CrashingFileSystem;
@@ -43,7 +44,7 @@ class AsyncCheckpointerTest {
     return save;
   }
 
-  @Test
+  @RepeatedTest(10)
   void ranksSaveWithoutABarrierInWhateverOrder() throws InterruptedException {
     int worldSize = 4;
     ConcurrentLinkedQueue<Long> published = new ConcurrentLinkedQueue<>();

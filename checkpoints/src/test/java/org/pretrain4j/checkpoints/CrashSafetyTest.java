@@ -104,7 +104,7 @@ class CrashSafetyTest {
     Set<Long> found = new TreeSet<>();
     for (long crash = 0; crash <= operations; crash++) {
       for (Survival survival : Survival.values()) {
-        for (int repeat = 0; repeat < (survival == Survival.SOMETHING ? 4 : 1); repeat++) {
+        for (int repeat = 0; repeat < (survival == Survival.SOMETHING ? 2 : 1); repeat++) {
           CrashingFileSystem disk = prepared(before);
           disk.crashAfter(crash);
           if (crash < operations) {

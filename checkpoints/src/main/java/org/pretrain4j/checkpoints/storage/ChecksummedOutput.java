@@ -1,9 +1,12 @@
 package org.pretrain4j.checkpoints.storage;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.zip.CRC32C;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSError;
@@ -15,7 +18,9 @@ import org.apache.hadoop.fs.StreamCapabilities;
  */
 public final class ChecksummedOutput implements AutoCloseable {
   private final FSDataOutputStream out;
-  private final byte[] block;
+  private byte[] block;
+  private byte[] spare;
+  private FutureTask<Void> writing;
   private final CRC32C crc = new CRC32C();
   private int filled;
   private int[] checksums = new int[16];
@@ -51,30 +56,62 @@ public final class ChecksummedOutput implements AutoCloseable {
     }
   }
 
+  /** Hands the block to a thread that writes it while the next one is filled. */
   private void writeBlock() throws IOException {
+    checksumBlock();
+    awaitWrite();
+    byte[] full = block;
+    int length = filled;
+    block = spare == null ? new byte[full.length] : spare;
+    spare = full;
+    blocks++;
+    filled = 0;
+    FutureTask<Void> task =
+        new FutureTask<>(
+            () -> {
+              out.write(full, 0, length);
+              return null;
+            });
+    Thread.ofVirtual().name("block-writer").start(task);
+    writing = task;
+  }
+
+  private void checksumBlock() {
     crc.reset();
     crc.update(block, 0, filled);
     if (blocks == checksums.length) {
       checksums = Arrays.copyOf(checksums, 2 * blocks);
     }
     checksums[blocks] = (int) crc.getValue();
-    try {
-      out.write(block, 0, filled);
-    } catch (FSError e) {
-      // Hadoop reports a full local disk as an Error.
-      throw asIoException(e);
+  }
+
+  private void awaitWrite() throws IOException {
+    if (writing == null) {
+      return;
     }
-    blocks++;
-    filled = 0;
+    FutureTask<Void> awaited = writing;
+    writing = null;
+    try {
+      awaited.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw (IOException) new InterruptedIOException("interrupted while writing").initCause(e);
+    } catch (ExecutionException e) {
+      throw asIoException(e.getCause());
+    }
   }
 
   /** Writes the rest, syncs and closes: after this the content survives a crash. */
   public BlockChecksums finish() throws IOException {
     long bytes = position();
-    if (filled > 0) {
-      writeBlock();
-    }
+    awaitWrite();
     try {
+      if (filled > 0) {
+        checksumBlock();
+        out.write(block, 0, filled);
+        blocks++;
+        filled = 0;
+      }
       if (out.hasCapability(StreamCapabilities.HSYNC)) {
         out.hsync();
       }
@@ -90,15 +127,25 @@ public final class ChecksummedOutput implements AutoCloseable {
   public void close() throws IOException {
     if (open) {
       open = false;
-      try {
-        out.close();
+      try (out) {
+        awaitWrite();
       } catch (FSError e) {
         throw asIoException(e);
       }
     }
   }
 
-  private static IOException asIoException(FSError error) {
-    return error.getCause() instanceof IOException cause ? cause : new IOException(error);
+  /** Hadoop reports a full local disk as an Error. */
+  private static IOException asIoException(Throwable failure) {
+    if (failure instanceof IOException already) {
+      return already;
+    }
+    if (failure instanceof FSError && failure.getCause() instanceof IOException cause) {
+      return cause;
+    }
+    if (failure instanceof Error error) {
+      throw error;
+    }
+    return new IOException(failure);
   }
 }

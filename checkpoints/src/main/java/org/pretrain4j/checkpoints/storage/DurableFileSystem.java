@@ -154,13 +154,22 @@ public final class DurableFileSystem {
    * @throws IOException if the target exists or the rename was refused
    */
   public void rename(Path from, Path to) throws IOException {
+    renameUnsynced(from, to);
+    folderSync.sync(to.getParent());
+  }
+
+  /**
+   * Renames, leaving it to someone else to sync the folder.
+   *
+   * @throws IOException if the target exists or the rename was refused
+   */
+  public void renameUnsynced(Path from, Path to) throws IOException {
     if (files.exists(to)) {
       throw new IOException("can't rename " + from + ": " + to + " exists");
     }
     if (!files.rename(from, to)) {
       throw new IOException("could not rename " + from + " to " + to);
     }
-    folderSync.sync(to.getParent());
   }
 
   /** Deletes a file or a folder with all that is in it; nothing happens if it is not there. */

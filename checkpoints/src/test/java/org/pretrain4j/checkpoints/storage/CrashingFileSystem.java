@@ -386,7 +386,9 @@ public final class CrashingFileSystem extends FileSystem {
   @Override
   public synchronized boolean mkdirs(Path path, FsPermission permission) throws IOException {
     operate("creation of " + path);
-    folder(path.getParent()).change(Map.of(path.getName(), new Folder()));
+    if (!(find(path) instanceof Folder)) {
+      folder(path.getParent()).change(Map.of(path.getName(), new Folder()));
+    }
     return true;
   }
 

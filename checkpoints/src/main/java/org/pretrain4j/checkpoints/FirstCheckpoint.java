@@ -1,6 +1,7 @@
 package org.pretrain4j.checkpoints;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import org.pretrain4j.checkpoints.safetensors.TensorSpec;
 import org.pretrain4j.checkpoints.tensors.CheckpointTensors;
@@ -51,7 +52,7 @@ public final class FirstCheckpoint {
         shard -> {
           for (String kind : KINDS) {
             boolean weights = kind.equals(CheckpointTensors.MASTER);
-            java.util.Arrays.fill(values, 0);
+            Arrays.fill(values, 0);
             for (FlatLayout.Entry entry : layout.entries()) {
               long elements = entry.elements();
               for (long from = 0; from < elements; from += PIECE_ELEMENTS) {

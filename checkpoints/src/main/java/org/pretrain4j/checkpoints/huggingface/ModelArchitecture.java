@@ -1,6 +1,7 @@
 package org.pretrain4j.checkpoints.huggingface;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import org.pretrain4j.checkpoints.safetensors.DType;
@@ -110,6 +111,6 @@ public record ModelArchitecture(
   }
 
   private static void add(List<TensorSpec> tensors, String name, long... shape) {
-    tensors.add(new TensorSpec(name, DType.F32, java.util.Arrays.stream(shape).boxed().toList()));
+    tensors.add(new TensorSpec(name, DType.F32, Arrays.stream(shape).boxed().toList()));
   }
 }

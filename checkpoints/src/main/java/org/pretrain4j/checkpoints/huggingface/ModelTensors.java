@@ -1,5 +1,6 @@
 package org.pretrain4j.checkpoints.huggingface;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -69,7 +70,7 @@ public final class ModelTensors implements TensorSource {
       int length = (int) Math.min(PIECE_ELEMENTS, elements - from);
       source.read(head.name(), from, left, length);
       source.read(embedding.name(), from, right, length);
-      if (!java.util.Arrays.equals(left, 0, length, right, 0, length)) {
+      if (!Arrays.equals(left, 0, length, right, 0, length)) {
         return false;
       }
     }

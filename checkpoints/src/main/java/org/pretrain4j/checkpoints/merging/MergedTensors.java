@@ -1,6 +1,7 @@
 package org.pretrain4j.checkpoints.merging;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -98,7 +99,7 @@ final class MergedTensors implements TensorSource {
       piece = new float[length];
       sums = new double[length];
     }
-    java.util.Arrays.fill(sums, 0, length, 0);
+    Arrays.fill(sums, 0, length, 0);
     for (int model = 0; model < factors.length; model++) {
       if (factors[model] != 0) {
         sources.get(model).read(tensor, from, piece, length);

@@ -15,7 +15,7 @@ import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
 import org.pretrain4j.trainer.parallel.backend.Backend;
-import org.pretrain4j.trainer.parallel.backend.Session;
+import org.pretrain4j.trainer.parallel.backend.Membership;
 import org.pretrain4j.trainer.parallel.cluster.World;
 
 /**
@@ -96,10 +96,10 @@ public final class Trainer {
       threads = Runtime.getRuntime().availableProcessors();
     }
     String start = config.name() + "-" + environment.getOrDefault("PRETRAIN4J_ATTEMPT", "1");
-    try (Session session =
+    try (Membership membership =
         Backend.AUTO.join(
             world, Backend.Memory.HOST, start, JOINING_TIMEOUT, COLLECTIVE_TIMEOUT, environment)) {
-      Collectives collectives = session.collectives();
+      Collectives collectives = membership.collectives();
       try (LeaderSeat seat =
           world.rank() == 0 ? LeaderSeat.take(config, options.resume(), store, listener) : null) {
         // Rank 0 tokenizes what is not tokenized yet; the others find it done.

@@ -2,6 +2,7 @@ package org.pretrain4j.data.shards;
 
 import java.time.Duration;
 import java.util.Optional;
+import org.pretrain4j.data.storage.LocalCache;
 
 /**
  * What to do when a shard cannot be read while training.
@@ -12,14 +13,28 @@ import java.util.Optional;
  * @param quarantine if present, blocks that are damaged or missing are recorded there and their
  *     sequences substituted; if absent, they stop the run. A source that is not reachable always
  *     stops the run: it is no property of the data that all ranks would see alike
+ * @param localCache if present, blocks of datasets that are not on a local file system pass through
+ *     it, and the next blocks of a shard are fetched while one is in use
  */
-public record ReadPolicy(int attempts, Duration firstDelay, Optional<Quarantine> quarantine) {
+public record ReadPolicy(
+    int attempts,
+    Duration firstDelay,
+    Optional<Quarantine> quarantine,
+    Optional<LocalCache> localCache) {
   private static final Duration LONGEST_DELAY = Duration.ofMinutes(1);
 
   public ReadPolicy {
     if (attempts < 1 || firstDelay.isNegative()) {
       throw new IllegalArgumentException(attempts + " attempts, delay " + firstDelay);
     }
+  }
+
+  public ReadPolicy(int attempts, Duration firstDelay, Optional<Quarantine> quarantine) {
+    this(attempts, firstDelay, quarantine, Optional.empty());
+  }
+
+  public ReadPolicy withLocalCache(LocalCache cache) {
+    return new ReadPolicy(attempts, firstDelay, quarantine, Optional.of(cache));
   }
 
   /** Three attempts, then stop. */

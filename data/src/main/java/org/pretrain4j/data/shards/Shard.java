@@ -7,25 +7,29 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.zip.CRC32C;
 import org.apache.arrow.flatbuf.Footer;
 import org.apache.arrow.vector.ipc.message.ArrowFooter;
-import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.storage.LocalCache;
 import org.pretrain4j.data.storage.Storage;
 
 /** An opened shard: its verified index. Holds no file open; thread-safe. */
 final class Shard {
   private static final byte[] MAGIC = "ARROW1".getBytes(StandardCharsets.US_ASCII);
 
-  private final Storage storage;
+  // Blocks fetched ahead of the one in use.
+  private static final int PREFETCH = 4;
+
+  private final RangeReader reader;
   private final Path path;
   private final TokenizerIdentity tokenizer;
   private final BlockIndex index;
 
-  private Shard(Storage storage, Path path, TokenizerIdentity tokenizer, BlockIndex index) {
-    this.storage = storage;
+  private Shard(RangeReader reader, Path path, TokenizerIdentity tokenizer, BlockIndex index) {
+    this.reader = reader;
     this.path = path;
     this.tokenizer = tokenizer;
     this.index = index;
@@ -34,20 +38,27 @@ final class Shard {
   /**
    * @throws ShardException if the file is not the one that the manifest describes
    */
-  static Shard open(Storage storage, Path path, ShardEntry entry, TokenizerIdentity tokenizer) {
+  static Shard open(
+      Storage storage,
+      Path path,
+      ShardEntry entry,
+      TokenizerIdentity tokenizer,
+      Optional<LocalCache> cache) {
     String name = path.toUri().getPath();
+    RangeReader reader = new RangeReader(storage, path, entry.crc32c(), cache);
     try {
       if (!storage.exists(path)) {
         throw new ShardException(name, "is missing, but the manifest lists it; restore the file");
       }
       checkSize(name, storage.status(path).getLen(), entry);
       int length = Math.toIntExact(entry.bytes() - entry.footerOffset());
-      byte[] footer = readFully(storage, path, entry.footerOffset(), length);
+      byte[] footer = reader.read(entry.footerOffset(), length);
       int expected = HexFormat.fromHexDigits(entry.footerCrc32c());
       if (checksum(footer) != expected) {
+        reader.forget(entry.footerOffset(), length);
         throw new ShardException(name, "its footer fails its checksum; replace the file");
       }
-      return new Shard(storage, path, tokenizer, parse(footer, entry, tokenizer));
+      return new Shard(reader, path, tokenizer, parse(footer, entry, tokenizer));
     } catch (ShardException e) {
       throw e;
     } catch (EOFException e) {
@@ -106,10 +117,14 @@ final class Shard {
   Block read(int number) {
     String name = path.toUri().getPath();
     var block = index.block(number);
-    int length = Math.toIntExact(block.getMetadataLength() + block.getBodyLength());
+    int length = length(number);
     try {
-      byte[] bytes = readFully(storage, path, block.getOffset(), length);
+      for (int i = number + 1; i <= number + PREFETCH && i < index.size(); i++) {
+        reader.prefetch(index.block(i).getOffset(), length(i));
+      }
+      byte[] bytes = reader.read(block.getOffset(), length);
       if (checksum(bytes) != index.crc32c(number)) {
+        reader.forget(block.getOffset(), length);
         throw new ShardException(
             name, "record batch " + number + " fails its checksum; replace the file");
       }
@@ -128,13 +143,9 @@ final class Shard {
     }
   }
 
-  private static byte[] readFully(Storage storage, Path path, long offset, int length)
-      throws IOException {
-    byte[] bytes = new byte[length];
-    try (FSDataInputStream in = storage.open(path)) {
-      in.readFully(offset, bytes, 0, length);
-    }
-    return bytes;
+  private int length(int number) {
+    var block = index.block(number);
+    return Math.toIntExact(block.getMetadataLength() + block.getBodyLength());
   }
 
   private static int checksum(byte[] bytes) {

@@ -219,7 +219,7 @@ public final class ShardedDataset {
         attempt(
             name,
             Quarantine.WHOLE_SHARD,
-            () -> Shard.open(storage, path, entry, manifest.tokenizer()));
+            () -> Shard.open(storage, path, entry, manifest.tokenizer(), policy.localCache()));
     synchronized (open) {
       open.put(number, shard);
     }

@@ -9,5 +9,11 @@ public enum TextFormat {
   /** One row a document, the text in one of the columns of a Parquet file. */
   PARQUET,
   /** One row a document, the text in one of the columns of an Arrow IPC file. */
-  ARROW
+  ARROW,
+  /** Tokens as datatrove writes them: {@code x.ds} with {@code x.ds.index}. */
+  DATATROVE,
+  /**
+   * Tokens as Megatron-LM writes them: {@code x.bin} with {@code x.idx}; patterns name the latter.
+   */
+  MEGATRON
 }

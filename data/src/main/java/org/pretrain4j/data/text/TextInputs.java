@@ -19,7 +19,7 @@ public final class TextInputs {
   /**
    * @param globs files, folders or patterns; a file that several of them match is read once; files
    *     are read in the order of their names
-   * @param textColumn the field that holds the text; ignored for {@link TextFormat#TEXT}
+   * @param textColumn the field that holds the text; ignored where there is none
    * @throws org.pretrain4j.configuration.UserException if a pattern matches no file
    */
   public static List<DocumentInput> find(
@@ -57,7 +57,14 @@ public final class TextInputs {
           + file.getModificationTime()
           + "|"
           + format
-          + (format == TextFormat.TEXT ? "" : "|" + textColumn);
+          + (hasColumn() ? "|" + textColumn : "");
+    }
+
+    private boolean hasColumn() {
+      return switch (format) {
+        case JSONL, PARQUET, ARROW -> true;
+        case TEXT, DATATROVE, MEGATRON -> false;
+      };
     }
 
     @Override
@@ -66,6 +73,8 @@ public final class TextInputs {
         case TEXT, JSONL -> openStream();
         case PARQUET -> ParquetTextReader.open(storage, file, name(), textColumn);
         case ARROW -> ArrowTextReader.open(storage, file, name(), textColumn);
+        case DATATROVE -> DatatroveReader.open(storage, file, name());
+        case MEGATRON -> MegatronReader.open(storage, file, name());
       };
     }
 

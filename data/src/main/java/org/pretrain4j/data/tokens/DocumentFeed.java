@@ -57,7 +57,7 @@ final class DocumentFeed implements AutoCloseable {
     long characters = 0;
     while (ahead != null && (documents.isEmpty() || characters < batchCharacters)) {
       documents.add(new Numbered(ahead, input, number++));
-      characters += ahead.text().length();
+      characters += ahead.size();
       advance();
     }
     return new Batch(documents, characters);

@@ -16,6 +16,7 @@ import org.pretrain4j.data.shards.ManifestFile;
 import org.pretrain4j.data.shards.ShardWriter;
 import org.pretrain4j.data.storage.FolderLock;
 import org.pretrain4j.data.storage.Storage;
+import org.pretrain4j.data.text.Document;
 import org.pretrain4j.data.text.DocumentInput;
 
 /**
@@ -189,12 +190,35 @@ public final class TokenizeJob {
   private EncodedBatch encode(DocumentFeed.Batch batch) {
     List<EncodedDocument> encoded = new ArrayList<>(batch.documents().size());
     for (DocumentFeed.Numbered numbered : batch.documents()) {
-      int[] ids = tokenizer.encode(numbered.document().text());
-      int[] tokens = Arrays.copyOf(ids, ids.length + 1);
-      tokens[ids.length] = tokenizer.endOfDocument();
-      encoded.add(new EncodedDocument(tokens, numbered.input(), numbered.number()));
+      Document document = numbered.document();
+      int[] ids = document.text() == null ? checked(document) : tokenizer.encode(document.text());
+      encoded.add(new EncodedDocument(ended(ids), numbered.input(), numbered.number()));
     }
     return new EncodedBatch(encoded);
+  }
+
+  private int[] checked(Document document) {
+    for (int token : document.tokens()) {
+      if (token < 0 || token >= tokenizer.vocabSize()) {
+        throw new UserException(
+            document.origin()
+                + ": token "
+                + token
+                + " is outside of the tokenizer's vocabulary of "
+                + tokenizer.vocabSize()
+                + "; name the tokenizer that made this file");
+      }
+    }
+    return document.tokens();
+  }
+
+  private int[] ended(int[] tokens) {
+    if (tokens.length > 0 && tokens[tokens.length - 1] == tokenizer.endOfDocument()) {
+      return tokens;
+    }
+    int[] ended = Arrays.copyOf(tokens, tokens.length + 1);
+    ended[tokens.length] = tokenizer.endOfDocument();
+    return ended;
   }
 
   private static EncodedBatch get(Future<EncodedBatch> future) {

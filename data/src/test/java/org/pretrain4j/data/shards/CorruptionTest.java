@@ -152,7 +152,12 @@ class CorruptionTest {
     Manifest manifest = open().manifest();
     ShardEntry entry = manifest.shards().getFirst();
     Shard shard =
-        Shard.open(Fixtures.STORAGE, Fixtures.hadoop(files.getFirst()), entry, Fixtures.SMALL);
+        Shard.open(
+            Fixtures.STORAGE,
+            Fixtures.hadoop(files.getFirst()),
+            entry,
+            Fixtures.SMALL,
+            Optional.empty());
     BlockIndex index = shard.index();
     int refused = 0;
     for (int i = 0; i < 500; i++) {

@@ -92,7 +92,8 @@ class ReadPolicyTest {
             Fixtures.STORAGE,
             Fixtures.hadoop(shard),
             dataset.manifest().shards().get(1),
-            Fixtures.SMALL);
+            Fixtures.SMALL,
+            Optional.empty());
     byte[] bytes = whole.clone();
     bytes[(int) opened.index().block(block).getOffset() + 20] ^= 1;
     Files.write(shard, bytes);

@@ -1,0 +1,253 @@
+package org.pretrain4j.data.storage;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.pretrain4j.configuration.UserException;
+
+/**
+ * Pieces of remote files on a local disk, bounded in bytes, least recently used out first. What was
+ * asked for ahead of time is fetched in threads, so that a reader whose data is warm never waits
+ * for the network. The content outlives the process: a restarted run finds it warm.
+ *
+ * <p>Whoever reads verifies the pieces and calls {@link #forget} on a bad one. When the disk fails
+ * or is full, reading goes on without the cache, after a warning. Thread-safe.
+ */
+public final class LocalCache implements AutoCloseable {
+  private static final Logger LOG = LogManager.getLogger(LocalCache.class);
+  // A piece larger than this share of the cache would push out too much of the rest.
+  private static final int LARGEST_SHARE = 4;
+  private static final int FETCHERS = 8;
+
+  /** Reads a piece from where it is. */
+  @FunctionalInterface
+  public interface Fetch {
+    byte[] fetch() throws IOException;
+  }
+
+  private final Path folder;
+  private final long maxBytes;
+  private final Map<String, Long> sizes = new LinkedHashMap<>(256, 0.75f, true);
+  private long bytes;
+  private boolean warned;
+  private final ConcurrentMap<String, CompletableFuture<byte[]>> coming = new ConcurrentHashMap<>();
+  private final ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor();
+  private final Semaphore fetchers = new Semaphore(FETCHERS);
+  private long hits;
+  private long misses;
+
+  /**
+   * @param folder on a local disk, used by nobody else but other processes' caches of the same data
+   * @throws UserException if the folder cannot be used
+   */
+  public LocalCache(Path folder, long maxBytes) {
+    this.folder = folder;
+    this.maxBytes = maxBytes;
+    try {
+      Files.createDirectories(folder);
+      takeInventory();
+    } catch (IOException e) {
+      throw new UserException("cannot use the cache folder '" + folder + "': " + e.getMessage(), e);
+    }
+  }
+
+  private void takeInventory() throws IOException {
+    record Found(String name, long size, FileTime time) {}
+    List<Found> found = new ArrayList<>();
+    try (var files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        String name = file.getFileName().toString();
+        try {
+          if (name.endsWith(".tmp")) {
+            // Of a writer that was killed, unless it is fresh.
+            if (Files.getLastModifiedTime(file).toMillis() < System.currentTimeMillis() - 60_000) {
+              Files.deleteIfExists(file);
+            }
+          } else {
+            found.add(new Found(name, Files.size(file), Files.getLastModifiedTime(file)));
+          }
+        } catch (NoSuchFileException e) {
+          // Another process evicted it.
+          continue;
+        }
+      }
+    }
+    found.sort(Comparator.comparing(Found::time));
+    for (Found file : found) {
+      sizes.put(file.name(), file.size());
+      bytes += file.size();
+    }
+    evict();
+  }
+
+  /**
+   * A piece, from the disk if it is there, else fetched and kept.
+   *
+   * @param key a file name that stands for these bytes and no others
+   */
+  public byte[] get(String key, Fetch fetch) throws IOException {
+    CompletableFuture<byte[]> ahead = coming.get(key);
+    if (ahead != null) {
+      try {
+        return ahead.join();
+      } catch (CompletionException e) {
+        // The fetch ahead failed; what matters is whether this one does.
+        LOG.debug("fetching {} ahead failed", key, e.getCause());
+      }
+    }
+    byte[] kept = read(key);
+    count(kept != null);
+    if (kept != null) {
+      return kept;
+    }
+    byte[] fetched = fetch.fetch();
+    write(key, fetched);
+    return fetched;
+  }
+
+  /** Fetches a piece in the background, unless it is there or many are on their way. */
+  public void prefetch(String key, Fetch fetch) {
+    if (contains(key) || coming.containsKey(key) || !fetchers.tryAcquire()) {
+      return;
+    }
+    CompletableFuture<byte[]> future = new CompletableFuture<>();
+    if (coming.putIfAbsent(key, future) != null) {
+      fetchers.release();
+      return;
+    }
+    pool.submit(
+        () -> {
+          try {
+            byte[] fetched = fetch.fetch();
+            write(key, fetched);
+            future.complete(fetched);
+          } catch (IOException | RuntimeException e) {
+            future.completeExceptionally(e);
+          } finally {
+            coming.remove(key);
+            fetchers.release();
+          }
+        });
+  }
+
+  /** Drops a piece that proved bad. */
+  public void forget(String key) {
+    synchronized (this) {
+      Long size = sizes.remove(key);
+      bytes -= size == null ? 0 : size;
+    }
+    delete(key);
+  }
+
+  private synchronized boolean contains(String key) {
+    return sizes.containsKey(key);
+  }
+
+  private synchronized void count(boolean hit) {
+    hits += hit ? 1 : 0;
+    misses += hit ? 0 : 1;
+  }
+
+  private byte[] read(String key) {
+    synchronized (this) {
+      if (sizes.get(key) == null) {
+        return null;
+      }
+    }
+    try {
+      return Files.readAllBytes(folder.resolve(key));
+    } catch (IOException e) {
+      // Evicted by another process, or the disk failed: fetch it again.
+      forget(key);
+      return null;
+    }
+  }
+
+  private void write(String key, byte[] content) {
+    if (content.length > maxBytes / LARGEST_SHARE) {
+      return;
+    }
+    Path temporary = folder.resolve(key + "." + UUID.randomUUID() + ".tmp");
+    try {
+      Files.write(temporary, content);
+      Files.move(temporary, folder.resolve(key), StandardCopyOption.ATOMIC_MOVE);
+    } catch (IOException e) {
+      warn(e);
+      try {
+        Files.deleteIfExists(temporary);
+      } catch (IOException again) {
+        e.addSuppressed(again);
+      }
+      return;
+    }
+    synchronized (this) {
+      Long before = sizes.put(key, (long) content.length);
+      bytes += content.length - (before == null ? 0 : before);
+    }
+    evict();
+  }
+
+  private void evict() {
+    while (true) {
+      String oldest;
+      synchronized (this) {
+        if (bytes <= maxBytes) {
+          return;
+        }
+        oldest = sizes.keySet().iterator().next();
+        bytes -= sizes.remove(oldest);
+      }
+      delete(oldest);
+    }
+  }
+
+  private void delete(String key) {
+    try {
+      Files.deleteIfExists(folder.resolve(key));
+    } catch (IOException e) {
+      warn(e);
+    }
+  }
+
+  private synchronized void warn(IOException e) {
+    if (!warned) {
+      warned = true;
+      LOG.warn("the local cache {} fails, reading goes on without it: {}", folder, e.toString());
+    }
+  }
+
+  /** Bytes on the disk as this process knows. */
+  public synchronized long bytes() {
+    return bytes;
+  }
+
+  /** Pieces found on the disk, as a share of those asked for and not on their way. */
+  public synchronized double hitRate() {
+    return (double) hits / (hits + misses);
+  }
+
+  /** Ends what is fetched ahead; the content stays. */
+  @Override
+  public void close() {
+    pool.shutdownNow();
+    pool.close();
+  }
+}

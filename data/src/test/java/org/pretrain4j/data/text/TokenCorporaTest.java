@@ -172,7 +172,7 @@ class TokenCorporaTest {
 
     megatron(8, 2);
     Files.write(folder.resolve("a.bin"), new byte[9]);
-    assertMessage("a.idx", TextFormat.MEGATRON, "cannot be read");
+    assertMessage("a.idx", TextFormat.MEGATRON, "a.idx: sequence 2");
     byte[] idx = Files.readAllBytes(folder.resolve("a.idx"));
     idx[34] = 100;
     Files.write(folder.resolve("a.idx"), idx);

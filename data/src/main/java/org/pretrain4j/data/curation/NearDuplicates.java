@@ -1,0 +1,120 @@
+package org.pretrain4j.data.curation;
+
+import com.dynatrace.hash4j.hashing.Hasher64;
+import com.dynatrace.hash4j.hashing.Hashing;
+import com.dynatrace.hash4j.similarity.ElementHashProvider;
+import com.dynatrace.hash4j.similarity.SimilarityHashPolicy;
+import com.dynatrace.hash4j.similarity.SimilarityHashing;
+import com.dynatrace.hash4j.similarity.SuperMinHashVersion;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.pretrain4j.configuration.UserException;
+
+/**
+ * Near duplicates by MinHash and locality-sensitive hashing. A document is the set of its runs of
+ * {@code shingleWords} words, in lower case; two documents that agree in all {@code rows} values of
+ * one of {@code bands} bands are compared by their signatures, and the later one is dropped if the
+ * estimated Jaccard similarity reaches the threshold.
+ *
+ * <p>The bands find a pair of similarity s with probability {@code 1 - (1 - s^rows)^bands}: 16
+ * bands of 8 rows find 0.8 with 95% and 0.9 with 99.99%.
+ *
+ * @param shingleWords words in a run; shorter documents are one run
+ * @param bands of the signature
+ * @param rows values in a band
+ * @param threshold least similarity of a near duplicate, above 0 and up to 1
+ */
+public record NearDuplicates(int shingleWords, int bands, int rows, double threshold) {
+  private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}]+");
+  private static final int COMPONENT_BITS = 16;
+
+  public NearDuplicates {
+    if (shingleWords < 1 || bands < 1 || rows < 1 || bands * (long) rows > 4096) {
+      throw new UserException(
+          shingleWords
+              + " words, "
+              + bands
+              + " bands of "
+              + rows
+              + " rows; expected 1 or more, and up to 4096 values in all");
+    }
+    if (!(threshold > 0 && threshold <= 1)) {
+      throw new UserException("threshold: " + threshold + "; expected a number up to 1, above 0");
+    }
+  }
+
+  /** Runs of 5 words, 16 bands of 8, similarity 0.8. */
+  public static NearDuplicates defaults() {
+    return new NearDuplicates(5, 16, 8, 0.8);
+  }
+
+  /**
+   * An empty index. It keeps {@code 2 * bands * rows} bytes of signature and an entry in each band
+   * for every document that is kept.
+   */
+  Index index() {
+    return new Index();
+  }
+
+  /** Documents seen so far. Not thread-safe; signatures may be made in many threads. */
+  final class Index {
+    private final SimilarityHashPolicy policy =
+        SimilarityHashing.superMinHash(bands * rows, COMPONENT_BITS, SuperMinHashVersion.V1);
+    private final Hasher64 hasher = Hashing.komihash5_0();
+    private final List<byte[]> signatures = new ArrayList<>();
+    private final List<Map<Long, List<Integer>>> buckets = new ArrayList<>();
+
+    private Index() {
+      for (int band = 0; band < bands; band++) {
+        buckets.add(new HashMap<>());
+      }
+    }
+
+    byte[] signature(String text) {
+      List<String> words = new ArrayList<>();
+      Matcher matcher = WORD.matcher(text.toLowerCase(Locale.ROOT));
+      while (matcher.find()) {
+        words.add(matcher.group());
+      }
+      int runs = Math.max(1, words.size() - shingleWords + 1);
+      long[] hashes = new long[runs];
+      for (int i = 0; i < runs; i++) {
+        int end = Math.min(words.size(), i + shingleWords);
+        hashes[i] = hasher.hashCharsToLong(String.join(" ", words.subList(i, end)));
+      }
+      return policy.createHasher().compute(ElementHashProvider.ofValues(hashes));
+    }
+
+    /** True if a document like this was added before; else adds it. */
+    boolean isKnown(byte[] signature) {
+      long[] keys = new long[bands];
+      for (int band = 0; band < bands; band++) {
+        long key = band;
+        for (int row = 0; row < rows; row++) {
+          key = key * 0x9E3779B97F4A7C15L + policy.getComponent(signature, band * rows + row);
+          key ^= key >>> 32;
+        }
+        keys[band] = key;
+        for (int candidate : buckets.get(band).getOrDefault(key, List.of())) {
+          if (policy.getFractionOfEqualComponents(signature, signatures.get(candidate))
+              >= threshold) {
+            return true;
+          }
+        }
+      }
+      for (int band = 0; band < bands; band++) {
+        buckets
+            .get(band)
+            .computeIfAbsent(keys[band], k -> new ArrayList<>(1))
+            .add(signatures.size());
+      }
+      signatures.add(signature);
+      return false;
+    }
+  }
+}

@@ -18,7 +18,56 @@ public record DataConfig(
     @Key("How many steps the loader reads ahead of the trainer") @Default("4") int readAheadSteps,
     @Key("Folder for the shards of datasets given as text or synthetic, one folder each")
         @Default(value = "null", meaning = "`<run_folder>/data`")
-        Optional<String> preparedFolder) {
+        Optional<String> preparedFolder,
+    @Key(
+            "What a damaged or missing shard does: `stop` the run, or `substitute` its sequences by"
+                + " others of the dataset, recorded in `<run_folder>/quarantine`")
+        @Default("stop")
+        OnDamage onDamage,
+    @Key("How often a block of a shard is read before it counts as failed, with growing delays")
+        @Default("3")
+        int readAttempts,
+    @Key(
+            "Most passes over one dataset in all stages together; more is an error before training;"
+                + " 0 means no limit")
+        @Default("0")
+        double maxEpochs,
+    @Key("Folder on a local disk that caches datasets of hdfs and s3a; none is cached if absent")
+        Optional<String> cacheFolder,
+    @Key("Most bytes in the cache folder") @Default("0.1T") long cacheBytes) {
+
+  /** What to do about data that cannot be trusted. */
+  public enum OnDamage {
+    STOP,
+    SUBSTITUTE
+  }
+
+  /** With the defaults for reading. */
+  public DataConfig(
+      Map<String, DatasetConfig> datasets, int readAheadSteps, Optional<String> preparedFolder) {
+    this(
+        datasets,
+        readAheadSteps,
+        preparedFolder,
+        OnDamage.STOP,
+        3,
+        0,
+        Optional.empty(),
+        100_000_000_000L);
+  }
+
+  /** The same with another folder for prepared datasets. */
+  public DataConfig withPreparedFolder(String folder) {
+    return new DataConfig(
+        datasets,
+        readAheadSteps,
+        Optional.of(folder),
+        onDamage,
+        readAttempts,
+        maxEpochs,
+        cacheFolder,
+        cacheBytes);
+  }
 
   public DataConfig {
     datasets = Collections.unmodifiableMap(new LinkedHashMap<>(datasets));
@@ -29,6 +78,10 @@ public record DataConfig(
     }
     checks.positive("read_ahead_steps", readAheadSteps);
     preparedFolder.ifPresent(folder -> checks.notBlank("prepared_folder", folder));
+    checks.positive("read_attempts", readAttempts);
+    checks.notNegative("max_epochs", maxEpochs);
+    cacheFolder.ifPresent(folder -> checks.notBlank("cache_folder", folder));
+    checks.positive("cache_bytes", cacheBytes);
     checks.throwIfAny();
   }
 }

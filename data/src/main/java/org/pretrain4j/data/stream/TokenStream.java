@@ -2,6 +2,8 @@ package org.pretrain4j.data.stream;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.Sequence;
 import org.pretrain4j.data.shards.SequenceWindows;
 
@@ -42,6 +44,27 @@ public final class TokenStream {
     StagePlan.Place place = plan.place(step, rowInGlobalBatch);
     Sequence sequence = datasets.get(place.dataset()).read(place.sample());
     return new Row(sequence.tokens(), sequence.documentStarts(), place.dataset());
+  }
+
+  /**
+   * Checks that no dataset is repeated too often in all stages together.
+   *
+   * @param most passes over a dataset
+   * @throws UserException naming the first dataset that would be read more often
+   */
+  public void requireEpochs(double most) {
+    for (Ledger.Entry entry : ledger(plan.steps()).entries()) {
+      if (entry.epochs() > most) {
+        throw new UserException(
+            String.format(
+                Locale.ROOT,
+                "dataset '%s' would be read %.2f times by all stages, but data.max_epochs is %s;"
+                    + " lower its weight, give it more data or raise the limit",
+                entry.dataset(),
+                entry.epochs(),
+                most));
+      }
+    }
   }
 
   /** What the steps before this one read; costs the same at any step. */

@@ -161,7 +161,7 @@ class ShuffleJobTest {
     long seed = Long.getLong("seed", System.nanoTime());
     shuffle(folder, "whole", OPTIONS);
     int kills =
-        KilledProcess.run(Job.class, Integer.getInteger("kills", 3), 500, seed, folder.toString());
+        KilledProcess.run(Job.class, Integer.getInteger("kills", 2), 500, seed, folder.toString());
     System.out.println("seed " + seed + ": killed " + kills + " times");
     int compared = 0;
     try (var files = Files.list(folder.resolve("whole"))) {

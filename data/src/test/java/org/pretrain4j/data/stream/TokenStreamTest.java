@@ -16,6 +16,7 @@ import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.Fixtures;
 import org.pretrain4j.data.shards.BlockCache;
 import org.pretrain4j.data.shards.SequenceWindows;
@@ -134,6 +135,16 @@ class TokenStreamTest {
     assertEquals(0.4, end.entries().get(0).stageShare(), 1.0 / (30 * ROWS));
     assertEquals(0.4, end.entries().get(0).weight(), 1e-12);
     assertTrue(end.entries().get(1).epochs() > 0);
+  }
+
+  @Test
+  void aDatasetThatWouldBeRepeatedTooOftenIsNamed() {
+    TokenStream stream = stream(1 << 20);
+    double most =
+        stream.ledger(50).entries().stream().mapToDouble(Ledger.Entry::epochs).max().orElseThrow();
+    stream.requireEpochs(most);
+    UserException e = assertThrows(UserException.class, () -> stream.requireEpochs(most * 0.99));
+    assertTrue(e.getMessage().contains("would be read"), e.getMessage());
   }
 
   @Test

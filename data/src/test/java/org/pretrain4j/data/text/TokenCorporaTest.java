@@ -176,7 +176,7 @@ class TokenCorporaTest {
     byte[] idx = Files.readAllBytes(folder.resolve("a.idx"));
     idx[34] = 100;
     Files.write(folder.resolve("a.idx"), idx);
-    assertMessage("a.idx", TextFormat.MEGATRON, "a.idx");
+    assertMessage("a.idx", TextFormat.MEGATRON, "a.bin");
     idx[0] = 'X';
     Files.write(folder.resolve("a.idx"), idx);
     assertMessage("a.idx", TextFormat.MEGATRON, "is not the index");

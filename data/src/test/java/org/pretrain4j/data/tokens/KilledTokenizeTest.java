@@ -49,7 +49,7 @@ class KilledTokenizeTest {
       run(tokenizer, whole);
     }
     int kills =
-        KilledProcess.run(Job.class, Integer.getInteger("kills", 3), 400, seed, killed.toString());
+        KilledProcess.run(Job.class, Integer.getInteger("kills", 2), 400, seed, killed.toString());
     System.out.println("seed " + seed + ": killed " + kills + " times");
     int compared = 0;
     try (var files = Files.list(whole)) {

@@ -85,11 +85,7 @@ public record RunConfig(
     String folder = runFolder.orElse("runs/" + name);
     runFolder = Optional.of(folder);
     schedule = resolved;
-    data =
-        new DataConfig(
-            data.datasets(),
-            data.readAheadSteps(),
-            Optional.of(data.preparedFolder().orElse(folder + "/data")));
+    data = data.withPreparedFolder(data.preparedFolder().orElse(folder + "/data"));
     checkpoints =
         new CheckpointConfig(
             checkpoints.everySteps(),

@@ -57,7 +57,7 @@ final class TrainCommand implements Callable<Integer> {
     StopRequest stop = new StopRequest();
     signals.on(
         () -> {
-          LOG.info("stopping: a checkpoint is saved after this step");
+          LOG.info("stopping: what is done by the end of this step is saved");
           stop.stop();
         });
     try (TrainingView view = new TrainingView(config, LiveLine.onStandardOutput())) {

@@ -13,6 +13,7 @@ import org.pretrain4j.data.tokens.Tokenizer;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.optim.ParameterGroups;
 import org.pretrain4j.trainer.run.RunConfig;
+import org.pretrain4j.trainer.run.RunData;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -45,6 +46,7 @@ final class ValidateCommand implements Callable<Integer> {
         ModelLayout.of(config.model()).parameters(),
         config.optimizer().weightDecay(),
         config.optimizer().weightDecayExclude());
+    RunData.plan(config);
     checkTokenizer(config);
     ConfigurationSummary.of(config).forEach(spec.commandLine().getOut()::println);
     spec.commandLine().getOut().println(configuration.file() + " is OK");

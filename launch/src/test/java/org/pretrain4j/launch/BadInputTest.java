@@ -60,6 +60,8 @@ class BadInputTest {
         "optimizer.learning_rat=1e-3 | learning_rate",
         "optimizer.learning_rate=.nan | optimizer.learning_rate",
         "stages.0.mixture.wbe=1 | web",
+        "stages.0.mixture.math=1e-9 | less than a millionth",
+        "training={sequence_length: 1, global_batch_tokens: 3000000000, micro_batch_size: 1} | rows",
         "model.vocab_size=200 | model.vocab_size",
         "optimizer.weight_decay_exclude=[nothing] | nothing",
       })

@@ -38,6 +38,11 @@ final class ResumeCheck {
         "training.global_batch_tokens",
         then.training().globalBatchTokens(),
         now.training().globalBatchTokens());
+    compare(
+        changed,
+        "training.intra_document_masking",
+        then.training().intraDocumentMasking(),
+        now.training().intraDocumentMasking());
     stages(changed, then, now, checkpoint.step());
     if (!changed.isEmpty()) {
       throw new UserException(

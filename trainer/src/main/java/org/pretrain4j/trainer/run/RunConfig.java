@@ -147,6 +147,10 @@ public record RunConfig(
     BigInteger tokens =
         totalSteps(stages, training).multiply(BigInteger.valueOf(training.globalBatchTokens()));
     checks.require(
+        training.rowsPerStep() <= Integer.MAX_VALUE,
+        List.of("training.global_batch_tokens", "training.sequence_length"),
+        "is " + training.rowsPerStep() + " rows a step, expected at most " + Integer.MAX_VALUE);
+    checks.require(
         tokens.bitLength() < Long.SIZE,
         List.of("stages", "training.global_batch_tokens"),
         "are " + tokens + " tokens long, which is more than a run can count: shorten them");

@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.run;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
@@ -62,6 +63,9 @@ public final class Trainer {
     World world = World.discover(environment);
     try {
       return world.isSingle() ? asThreads(store) : asProcess(world, store);
+    } catch (PreparationMessages.Stopped e) {
+      List<Long> steps = store.steps();
+      return new TrainingResult(steps.isEmpty() ? 0 : steps.getLast(), false, Double.NaN);
     } catch (RuntimeException e) {
       throw e;
     } catch (Exception e) {
@@ -73,7 +77,7 @@ public final class Trainer {
     int threads = config.parallelism().threadsOf(Runtime.getRuntime().availableProcessors());
     AtomicReference<TrainingResult> result = new AtomicReference<>();
     try (LeaderSeat seat = LeaderSeat.take(config, options.resume(), store, listener)) {
-      TokenStream stream = RunData.open(config, new PreparationMessages(listener));
+      TokenStream stream = openData();
       InProcessGroup.run(
           config.parallelism().ranks(),
           COLLECTIVE_TIMEOUT,
@@ -120,7 +124,7 @@ public final class Trainer {
   }
 
   private TokenStream openData() {
-    return RunData.open(config, new PreparationMessages(listener));
+    return RunData.open(config, new PreparationMessages(listener, options.stop()));
   }
 
   private TrainingResult train(

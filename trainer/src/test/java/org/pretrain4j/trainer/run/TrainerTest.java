@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -82,6 +83,18 @@ final class TrainerTest {
     assertTrue(stopped.train().complete());
     assertEquals(whole.losses(), stopped.losses());
     assertEquals(whole.stateHash(), stopped.stateHash());
+  }
+
+  @Test
+  void aStopWhileTheDataIsPreparedEndsTheRunBeforeItsFirstStep() {
+    SmallRun run = new SmallRun(temp.resolve("run"), STEPS, "bf16", 2, 100);
+    StopRequest stop = new StopRequest();
+    stop.stop();
+    TrainingResult stopped = run.train(Resume.AUTO, stop, metrics -> fail("a step was done"));
+    assertFalse(stopped.complete());
+    assertEquals(0, stopped.steps());
+    assertEquals(List.of(), run.store().steps());
+    assertTrue(run.train().complete());
   }
 
   @Test
@@ -222,6 +235,22 @@ final class TrainerTest {
                         new TrainingListener() {})
                     .run());
     assertTrue(changed.getMessage().contains("seed"), changed.getMessage());
+    RunConfig unmasked =
+        ConfigurationReader.parse(
+            RunConfig.class,
+            ConfigurationWriter.toYaml(run.config())
+                .replace("intra_document_masking: true", "intra_document_masking: false"),
+            "a configuration without masking");
+    changed =
+        assertThrows(
+            UserException.class,
+            () ->
+                new Trainer(
+                        unmasked,
+                        new TrainingOptions(Resume.AUTO, new StopRequest()),
+                        new TrainingListener() {})
+                    .run());
+    assertTrue(changed.getMessage().contains("intra_document_masking"), changed.getMessage());
     assertEquals(before, run.stateHash());
   }
 

@@ -42,9 +42,11 @@ final class TrainingProgress {
   /** Shows a step, or keeps it to itself if the last line is young. */
   void onStep(StepMetrics step) {
     long now = out.nanoTime();
-    double seconds = step.seconds() + step.checkpointSeconds();
     // The first step of a process is slower than all that follow, so the second one starts anew.
-    secondsPerStep = seen++ < 2 ? seconds : secondsPerStep + SMOOTHING * (seconds - secondsPerStep);
+    secondsPerStep =
+        seen++ < 2
+            ? step.seconds()
+            : secondsPerStep + SMOOTHING * (step.seconds() - secondsPerStep);
     boolean newStage = !step.stage().equals(stage);
     boolean last = step.step() == totalSteps;
     if (newStage) {

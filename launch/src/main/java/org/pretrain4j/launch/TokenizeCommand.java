@@ -26,7 +26,7 @@ import picocli.CommandLine.Spec;
 /** Turns text into a folder of token shards. */
 @Command(
     name = "tokenize",
-    header = "Turns text and JSONL into Arrow shards of tokens.",
+    header = "Turns text, JSONL, Parquet and Arrow into shards of tokens.",
     description = {
       "Reads plain files and those compressed by gzip or zstd. A job that was killed goes on where it"
           + " stopped when it is started again, and its result is the same."
@@ -81,8 +81,8 @@ final class TokenizeCommand implements Callable<Integer> {
       names = "--format",
       paramLabel = "FORMAT",
       description = {
-        "text: a file is a document; jsonl: a line is one (default: jsonl if all inputs are called"
-            + " .jsonl, else text)."
+        "How the inputs hold documents: ${COMPLETION-CANDIDATES} (default: jsonl, parquet or arrow if"
+            + " all inputs are called so, else text, where a file is a document)."
       })
   private TextFormat format;
 
@@ -90,7 +90,7 @@ final class TokenizeCommand implements Callable<Integer> {
       names = "--text-column",
       paramLabel = "NAME",
       defaultValue = "text",
-      description = "The field of a line of JSONL that holds the text (default: ${DEFAULT-VALUE}).")
+      description = "The field or column that holds the text (default: ${DEFAULT-VALUE}).")
   private String textColumn;
 
   @Option(
@@ -130,8 +130,14 @@ final class TokenizeCommand implements Callable<Integer> {
   }
 
   private TextFormat guess() {
-    boolean lines = inputs.stream().allMatch(input -> JSON_LINES.matcher(input).matches());
-    return lines ? TextFormat.JSONL : TextFormat.TEXT;
+    if (inputs.stream().allMatch(input -> JSON_LINES.matcher(input).matches())) {
+      return TextFormat.JSONL;
+    }
+    if (inputs.stream().allMatch(input -> input.endsWith(".parquet"))) {
+      return TextFormat.PARQUET;
+    }
+    boolean arrow = inputs.stream().allMatch(input -> input.endsWith(".arrow"));
+    return arrow ? TextFormat.ARROW : TextFormat.TEXT;
   }
 
   private TokenizeOptions options() {

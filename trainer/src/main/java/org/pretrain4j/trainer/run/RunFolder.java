@@ -65,9 +65,9 @@ final class RunFolder implements AutoCloseable {
     return path;
   }
 
-  /** Whether a run has begun here. */
+  /** Whether a run has done a step here. */
   boolean isUsed() {
-    return Files.exists(path.resolve(MetricsLog.FILE_NAME));
+    return path.resolve(MetricsLog.FILE_NAME).toFile().length() > 0;
   }
 
   void write(RunConfig config) {

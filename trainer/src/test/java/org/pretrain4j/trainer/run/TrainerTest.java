@@ -94,7 +94,7 @@ final class TrainerTest {
     assertFalse(stopped.complete());
     assertEquals(0, stopped.steps());
     assertEquals(List.of(), run.store().steps());
-    assertTrue(run.train().complete());
+    assertTrue(run.train(Resume.NEVER, metrics -> {}).complete(), "nothing was begun");
   }
 
   @Test

@@ -2,9 +2,13 @@ package org.pretrain4j.launch;
 
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.ErrorHandler;
+import org.apache.logging.log4j.core.LogEvent;
 import org.apache.logging.log4j.core.LoggerContext;
+import org.apache.logging.log4j.core.appender.AppenderLoggingException;
 import org.apache.logging.log4j.core.appender.FileAppender;
 import org.apache.logging.log4j.core.config.Configuration;
 import org.apache.logging.log4j.core.impl.Log4jLogEvent;
@@ -37,10 +41,38 @@ final class LogFile {
             .setConfiguration(configuration)
             .setLayout(layout)
             .build();
+    appender.setHandler(new OneWarning(file));
     appender.start();
     configuration.addAppender(appender);
     configuration.getRootLogger().addAppender(appender, null, null);
     context.updateLoggers();
+  }
+
+  /** Where Log4j would print a stack trace for each line that a full disk refuses. */
+  private static final class OneWarning implements ErrorHandler {
+    private final Path file;
+    private final AtomicBoolean told = new AtomicBoolean();
+
+    OneWarning(Path file) {
+      this.file = file;
+    }
+
+    @Override
+    public void error(String message) {
+      if (told.compareAndSet(false, true)) {
+        System.err.println("warning: " + file + " can't be written; its next lines may be missing");
+      }
+    }
+
+    @Override
+    public void error(String message, Throwable thrown) {
+      error(message);
+    }
+
+    @Override
+    public void error(String message, LogEvent event, Throwable thrown) {
+      error(message);
+    }
   }
 
   /** Writes a stack trace to the file and nowhere else; empty if no file is attached. */
@@ -50,14 +82,20 @@ final class LogFile {
     if (appender == null) {
       return Optional.empty();
     }
-    appender.append(
+    LogEvent event =
         Log4jLogEvent.newBuilder()
             .setLoggerName(LogFile.class.getName())
             .setLevel(Level.ERROR)
             .setThreadName(Thread.currentThread().getName())
             .setMessage(new SimpleMessage("the command ended with an error"))
             .setThrown(error)
-            .build());
+            .build();
+    try {
+      appender.append(event);
+    } catch (AppenderLoggingException full) {
+      // The caller has another place for it.
+      return Optional.empty();
+    }
     return Optional.of(Path.of(appender.getFileName()));
   }
 }

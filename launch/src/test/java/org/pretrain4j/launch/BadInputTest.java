@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -145,6 +147,17 @@ class BadInputTest {
     Files.writeString(folder.resolve("file"), "no folder");
     String error = train("run_folder=file/run");
     assertTrue(error.contains("file/run"), error);
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void aFullDiskUnderTheLog() throws IOException {
+    Files.createDirectories(folder.resolve("runs/tiny"));
+    Files.createSymbolicLink(folder.resolve("runs/tiny/train.log"), Path.of("/dev/full"));
+    Files.writeString(folder.resolve("web.txt"), "");
+    Cli.Result result = Cli.run(folder, "train", TinyRun.CONFIG);
+    result.error(ExitCode.USAGE);
+    assertTrue(result.err().contains("train.log can't be written"), result.err());
   }
 
   @Test

@@ -73,6 +73,9 @@ final class SoakTest {
           @Override
           public void step(StepMetrics metrics) {
             resident[(int) metrics.step() - 1] = metrics.residentBytes();
+            if (metrics.step() % 500 == 0) {
+              System.gc(); // what the heap has not given back yet is no leak
+            }
           }
         };
     new Trainer(tiny, new TrainingOptions(Resume.AUTO, new StopRequest()), listener).run();

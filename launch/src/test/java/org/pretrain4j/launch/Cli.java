@@ -72,7 +72,6 @@ final class Cli {
             "--add-modules=jdk.incubator.vector",
             // One thread: tests on a busy machine must not wait for each other's threads.
             "-XX:ActiveProcessorCount=1",
-            "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
             "-Xmx1g",
             "-Djava.io.tmpdir=" + folder,

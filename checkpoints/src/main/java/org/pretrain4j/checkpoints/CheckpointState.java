@@ -13,6 +13,7 @@ import java.util.Map;
  * @param tokens tokens consumed so far
  * @param stage name of the stage that the last step belonged to
  * @param tokensByDataset tokens consumed so far, by dataset
+ * @param datasetChecksums what identifies the tokens of each dataset, by its name
  * @param seed seed of the run
  * @param counters other counts, such as the skipped steps
  * @param spikeWindow the recent losses that the spike detector looks at, oldest first
@@ -24,6 +25,7 @@ public record CheckpointState(
     long tokens,
     String stage,
     Map<String, Long> tokensByDataset,
+    Map<String, String> datasetChecksums,
     long seed,
     Map<String, Long> counters,
     List<Double> spikeWindow,
@@ -36,6 +38,7 @@ public record CheckpointState(
     }
     stage = stage == null ? "" : stage;
     tokensByDataset = ordered(tokensByDataset);
+    datasetChecksums = ordered(datasetChecksums);
     counters = ordered(counters);
     spikeWindow = spikeWindow == null ? List.of() : List.copyOf(spikeWindow);
     configuration = configuration == null ? "" : configuration;
@@ -57,6 +60,7 @@ public record CheckpointState(
     private long tokens;
     private String stage;
     private Map<String, Long> tokensByDataset;
+    private Map<String, String> datasetChecksums;
     private long seed;
     private Map<String, Long> counters;
     private List<Double> spikeWindow;
@@ -79,6 +83,11 @@ public record CheckpointState(
 
     public Builder tokensByDataset(Map<String, Long> value) {
       tokensByDataset = value;
+      return this;
+    }
+
+    public Builder datasetChecksums(Map<String, String> value) {
+      datasetChecksums = value;
       return this;
     }
 
@@ -113,6 +122,7 @@ public record CheckpointState(
           tokens,
           stage,
           tokensByDataset,
+          datasetChecksums,
           seed,
           counters,
           spikeWindow,

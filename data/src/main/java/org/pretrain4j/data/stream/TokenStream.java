@@ -1,8 +1,10 @@
 package org.pretrain4j.data.stream;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.Sequence;
 import org.pretrain4j.data.shards.SequenceWindows;
@@ -65,6 +67,15 @@ public final class TokenStream {
                 most));
       }
     }
+  }
+
+  /** What identifies the tokens of each dataset: the checksum of its manifest, by name. */
+  public Map<String, String> checksums() {
+    Map<String, String> checksums = new LinkedHashMap<>();
+    for (SequenceWindows windows : datasets) {
+      checksums.put(windows.name(), windows.dataset().manifest().checksum());
+    }
+    return checksums;
   }
 
   /** What the steps before this one read; costs the same at any step. */

@@ -9,10 +9,10 @@ import java.util.Map;
  * @param precision element type of the computation
  * @param kernels how forward and backward were computed
  * @param tokens of a micro-batch
- * @param stepSeconds forward, backward and (where measured) optimizer
+ * @param stepSeconds forward, backward and, for the shapes that have it, the optimizer
  * @param tokensPerSecond tokens over stepSeconds
  * @param gemmPeakFlops operations a second of the best matrix product, measured between the steps
- * @param shareOfPeak median over the repetitions of the pass's operations a second over the GEMM
+ * @param shareOfPeak median over the repetitions of the step's operations a second over the GEMM
  *     peak measured beside it
  * @param flopsPerToken by {@link org.pretrain4j.trainer.model.ModelFlops#FORMULA}
  * @param phaseSeconds time by phase

@@ -12,37 +12,48 @@ import org.pretrain4j.trainer.model.ModelConfig;
  * @param model sizes
  * @param rows rows of a micro-batch
  * @param sequenceLength tokens of a row
+ * @param withOptimizer whether a step ends with the optimizer's update; otherwise it is forward and
+ *     backward alone
  */
 public record Shape(
-    String name, String description, ModelConfig model, int rows, int sequenceLength) {
+    String name,
+    String description,
+    ModelConfig model,
+    int rows,
+    int sequenceLength,
+    boolean withOptimizer) {
 
   /** All shapes, the defaults first. */
   public static final List<Shape> ALL =
       List.of(
           new Shape(
               "layer-3b",
-              "one layer of SmolLM3-3B, 1 x 2048 tokens, without a head to speak of",
+              "one layer of SmolLM3-3B, 1 x 2048 tokens, forward and backward, no head to speak of",
               smolLm3(128, 2048, 11_008, 1, 16, 4),
               1,
-              2048),
+              2048,
+              false),
           new Shape(
               "135m-6-layers",
-              "six layers of the 135M with its head of 49,152, 2 x 1024 tokens",
+              "six layers of the 135M with its head of 49,152, 2 x 1024 tokens, forward and backward",
               smolLm3(49_152, 576, 1536, 6, 9, 3),
               2,
-              1024),
+              1024,
+              false),
           new Shape(
               "135m",
-              "the whole 135M, 1 x 2048 tokens",
+              "the whole 135M, 1 x 2048 tokens, with the optimizer",
               smolLm3(49_152, 576, 1536, 30, 9, 3),
               1,
-              2048),
+              2048,
+              true),
           new Shape(
               "tiny",
-              "a model of a minute, 4 x 256 tokens",
+              "a model of a minute, 4 x 256 tokens, with the optimizer",
               smolLm3(320, 128, 384, 4, 4, 2),
               4,
-              256));
+              256,
+              true));
 
   /**
    * The shape of a name.

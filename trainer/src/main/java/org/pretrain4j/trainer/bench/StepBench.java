@@ -25,18 +25,19 @@ import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
 
-/**
- * Measures the forward and backward pass of a shape, each beside a measurement of the GEMM peak.
- */
+/** Measures a step of a shape, each beside a measurement of the GEMM peak. */
 public final class StepBench {
   private static final int GEMM_SIZE = 2048;
+
+  /** Steps before those that count, in which the vector code is compiled. */
+  private static final int WARM_UP = 2;
 
   private StepBench() {}
 
   /**
    * Measures.
    *
-   * @param repetitions counted ones, after one that is not
+   * @param repetitions counted ones, after some that are not
    * @param kernels how the pass is computed
    */
   public static BenchReport run(Shape shape, int repetitions, ScalarType type, Kernels kernels) {
@@ -56,18 +57,26 @@ public final class StepBench {
       List<Double> peaks = new ArrayList<>();
       List<Double> shares = new ArrayList<>();
       Map<Phase, List<Double>> phases = new LinkedHashMap<>();
+      Map<String, Double> phaseSeconds = new LinkedHashMap<>();
       try (TrainingPass pass =
           Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool)) {
         gemm.measure(3);
-        for (int i = 0; i <= repetitions; i++) {
+        BenchOptimizer optimizer =
+            shape.withOptimizer()
+                ? new BenchOptimizer(manager, shape, buckets, gradients, weights, pool)
+                : null;
+        List<Double> updates = new ArrayList<>();
+        for (int i = -WARM_UP; i < repetitions; i++) {
           double before = gemm.measure(3);
           gradients.startStep();
           long start = System.nanoTime();
           pass.run(batch, gradients);
+          double update = optimizer == null ? 0 : optimizer.run();
           double elapsed = (System.nanoTime() - start) * 1e-9;
           double peak = Math.max(before, gemm.measure(3));
           Map<Phase, Double> times = pass.clock().drain();
-          if (i > 0) {
+          if (i >= 0) {
+            updates.add(update);
             seconds.add(elapsed);
             peaks.add(peak);
             shares.add(flops / elapsed / peak);
@@ -75,10 +84,13 @@ public final class StepBench {
                 (phase, time) -> phases.computeIfAbsent(phase, key -> new ArrayList<>()).add(time));
           }
         }
+        phases.forEach(
+            (phase, times) ->
+                phaseSeconds.put(phase.name().toLowerCase(Locale.ROOT), median(times)));
+        if (optimizer != null) {
+          phaseSeconds.put("optimizer", median(updates));
+        }
       }
-      Map<String, Double> phaseSeconds = new LinkedHashMap<>();
-      phases.forEach(
-          (phase, times) -> phaseSeconds.put(phase.name().toLowerCase(Locale.ROOT), median(times)));
       double step = median(seconds);
       return new BenchReport(
           shape.name(),

@@ -2,11 +2,13 @@ package org.pretrain4j.trainer.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.stream.TokenStream;
 
 /**
  * Whether a checkpoint may be continued with a configuration. What decides which numbers come out
@@ -65,6 +67,28 @@ final class ResumeCheck {
               + ", the configuration ends at step "
               + now.totalSteps()
               + "; lengthen its last stage");
+    }
+  }
+
+  /**
+   * Whether the tokens are still those that the checkpoint was trained on.
+   *
+   * @throws UserException naming the datasets that changed
+   */
+  static void checkData(Checkpoint checkpoint, TokenStream stream) {
+    Map<String, String> then = checkpoint.state().datasetChecksums();
+    Map<String, String> now = stream.checksums();
+    List<String> changed =
+        then.keySet().stream()
+            .filter(name -> now.containsKey(name) && !now.get(name).equals(then.get(name)))
+            .toList();
+    if (!changed.isEmpty()) {
+      throw new UserException(
+          "the tokens of "
+              + String.join(", ", changed)
+              + " are not those that "
+              + checkpoint.folder()
+              + " was trained on; put the old shards back, or give the run another name");
     }
   }
 

@@ -29,6 +29,7 @@ final class SavedState {
         .tokens(stepsDone * config.training().globalBatchTokens())
         .stage(stream.plan().stage(stage).name())
         .tokensByDataset(tokens)
+        .datasetChecksums(stream.checksums())
         .seed(config.seed())
         .counters(counters)
         .spikeWindow(guard.losses())

@@ -136,6 +136,7 @@ public final class Trainer {
       throws InterruptedException {
     ComputeThreads.set(threads);
     Optional<Checkpoint> checkpoint = agree(collectives, seat, store);
+    checkpoint.ifPresent(found -> ResumeCheck.checkData(found, stream));
     try (RankTrainer rank = new RankTrainer(config, collectives, stream, threads)) {
       rank.start(checkpoint);
       CheckpointSaver saver =

@@ -24,7 +24,7 @@ final class SmallRun {
       """
       name: small
       run_folder: "%s"
-      seed: 11
+      seed: %d
       model:
         vocab_size: 320
         hidden_size: 32
@@ -54,11 +54,16 @@ final class SmallRun {
   private final RunConfig config;
 
   SmallRun(Path folder, int steps, String precision, int ranks, int everySteps) {
+    this(folder, steps, precision, ranks, everySteps, 11);
+  }
+
+  SmallRun(Path folder, int steps, String precision, int ranks, int everySteps, long seed) {
     this.folder = folder;
     this.config =
         ConfigurationReader.parse(
             RunConfig.class,
-            YAML.formatted(folder, steps - steps / 3, steps / 3, precision, ranks, everySteps),
+            YAML.formatted(
+                folder, seed, steps - steps / 3, steps / 3, precision, ranks, everySteps),
             "the test's configuration");
   }
 

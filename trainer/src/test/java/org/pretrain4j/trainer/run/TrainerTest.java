@@ -255,6 +255,27 @@ final class TrainerTest {
   }
 
   @Test
+  void tokensThatChangedSinceTheCheckpointAreRefused() throws IOException {
+    SmallRun run = new SmallRun(temp.resolve("run"), STEPS, "bf16", 1, 6);
+    StopRequest stop = new StopRequest();
+    run.train(
+        Resume.AUTO,
+        stop,
+        metrics -> {
+          if (metrics.step() == 3) {
+            stop.stop();
+          }
+        });
+    SmallRun other = new SmallRun(temp.resolve("other"), STEPS, "bf16", 1, 6, 77);
+    other.train();
+    Path mine = temp.resolve("run/data/sums");
+    Files.move(mine, temp.resolve("moved"));
+    Files.move(temp.resolve("other/data/sums"), mine);
+    UserException refused = assertThrows(UserException.class, run::train);
+    assertTrue(refused.getMessage().contains("the tokens of sums"), refused.getMessage());
+  }
+
+  @Test
   void aRunIsRequiredWhereOneIsRequired() {
     SmallRun run = new SmallRun(temp.resolve("run"), STEPS, "bf16", 1, 6);
     UserException missing =

@@ -7,8 +7,17 @@ import org.pretrain4j.data.text.Document;
 import org.pretrain4j.data.text.DocumentInput;
 import org.pretrain4j.data.text.DocumentReader;
 
-/** An input without some of its documents. */
-record CuratedInput(DocumentInput input, BitSet dropped) implements DocumentInput {
+/**
+ * An input without some of its documents.
+ *
+ * @param dropped numbers of the documents that are left out
+ */
+public record CuratedInput(DocumentInput input, BitSet dropped) implements DocumentInput {
+  /** An input without the given documents; the input itself if there are none. */
+  public static DocumentInput of(DocumentInput input, BitSet dropped) {
+    return dropped.isEmpty() ? input : new CuratedInput(input, dropped);
+  }
+
   @Override
   public String name() {
     return input.name();

@@ -54,26 +54,39 @@ public record Curation(QualityRules rules, boolean exact, Optional<NearDuplicate
       } catch (IOException e) {
         throw new UserException(input.name() + ": cannot be read: " + e.getMessage(), e);
       }
-      curated.add(dropped.isEmpty() ? input : new CuratedInput(input, dropped));
+      curated.add(CuratedInput.of(input, dropped));
     }
     return new CurationResult(curated, report.build());
   }
 
   private Optional<DropReason> reason(
       Document document, Set<HashValue128> seen, Optional<NearDuplicates.Index> index) {
-    String text = document.text();
-    if (text == null) {
-      throw new UserException(
-          document.origin() + ": rules and deduplication need text, but this file holds tokens");
-    }
-    Optional<DropReason> broken = rules.broken(text);
+    Optional<DropReason> broken = broken(document);
     if (broken.isPresent()) {
       return broken;
     }
-    if (exact && !seen.add(HASHER.hashCharsTo128Bits(text))) {
+    if (exact && !seen.add(fingerprint(document.text()))) {
       return Optional.of(DropReason.DUPLICATE);
     }
-    boolean known = index.isPresent() && index.get().isKnown(index.get().signature(text));
+    boolean known = index.isPresent() && index.get().isKnown(document.text());
     return known ? Optional.of(DropReason.NEAR_DUPLICATE) : Optional.empty();
+  }
+
+  /**
+   * The rule that a document breaks by itself, if any.
+   *
+   * @throws UserException if it holds tokens instead of text
+   */
+  public Optional<DropReason> broken(Document document) {
+    if (document.text() == null) {
+      throw new UserException(
+          document.origin() + ": rules and deduplication need text, but this file holds tokens");
+    }
+    return rules.broken(document.text());
+  }
+
+  /** What exact duplicates have in common. */
+  public static HashValue128 fingerprint(String text) {
+    return HASHER.hashCharsTo128Bits(text);
   }
 }

@@ -1,18 +1,10 @@
 package org.pretrain4j.data.curation;
 
-import com.dynatrace.hash4j.hashing.Hasher64;
-import com.dynatrace.hash4j.hashing.Hashing;
-import com.dynatrace.hash4j.similarity.ElementHashProvider;
-import com.dynatrace.hash4j.similarity.SimilarityHashPolicy;
-import com.dynatrace.hash4j.similarity.SimilarityHashing;
-import com.dynatrace.hash4j.similarity.SuperMinHashVersion;
+import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -29,10 +21,8 @@ import org.pretrain4j.configuration.UserException;
  * @param rows values in a band
  * @param threshold least similarity of a near duplicate, above 0 and up to 1
  */
-public record NearDuplicates(int shingleWords, int bands, int rows, double threshold) {
-  private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}]+");
-  private static final int COMPONENT_BITS = 16;
-
+public record NearDuplicates(int shingleWords, int bands, int rows, double threshold)
+    implements Serializable {
   public NearDuplicates {
     if (shingleWords < 1 || bands < 1 || rows < 1 || bands * (long) rows > 4096) {
       throw new UserException(
@@ -53,6 +43,11 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
     return new NearDuplicates(5, 16, 8, 0.8);
   }
 
+  /** Makes and compares signatures by these settings. */
+  public Sketcher sketcher() {
+    return new Sketcher(this);
+  }
+
   /**
    * An empty index. It keeps {@code 2 * bands * rows} bytes of signature and an entry in each band
    * for every document that is kept.
@@ -61,11 +56,9 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
     return new Index();
   }
 
-  /** Documents seen so far. Not thread-safe; signatures may be made in many threads. */
+  /** Documents seen so far. Not thread-safe. */
   final class Index {
-    private final SimilarityHashPolicy policy =
-        SimilarityHashing.superMinHash(bands * rows, COMPONENT_BITS, SuperMinHashVersion.V1);
-    private final Hasher64 hasher = Hashing.komihash5_0();
+    private final Sketcher sketcher = sketcher();
     private final List<byte[]> signatures = new ArrayList<>();
     private final List<Map<Long, List<Integer>>> buckets = new ArrayList<>();
 
@@ -75,34 +68,13 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
       }
     }
 
-    byte[] signature(String text) {
-      List<String> words = new ArrayList<>();
-      Matcher matcher = WORD.matcher(text.toLowerCase(Locale.ROOT));
-      while (matcher.find()) {
-        words.add(matcher.group());
-      }
-      int runs = Math.max(1, words.size() - shingleWords + 1);
-      long[] hashes = new long[runs];
-      for (int i = 0; i < runs; i++) {
-        int end = Math.min(words.size(), i + shingleWords);
-        hashes[i] = hasher.hashCharsToLong(String.join(" ", words.subList(i, end)));
-      }
-      return policy.createHasher().compute(ElementHashProvider.ofValues(hashes));
-    }
-
     /** True if a document like this was added before; else adds it. */
-    boolean isKnown(byte[] signature) {
-      long[] keys = new long[bands];
+    boolean isKnown(String text) {
+      byte[] signature = sketcher.signature(text);
+      long[] keys = sketcher.bandKeys(signature);
       for (int band = 0; band < bands; band++) {
-        long key = band;
-        for (int row = 0; row < rows; row++) {
-          key = key * 0x9E3779B97F4A7C15L + policy.getComponent(signature, band * rows + row);
-          key ^= key >>> 32;
-        }
-        keys[band] = key;
-        for (int candidate : buckets.get(band).getOrDefault(key, List.of())) {
-          if (policy.getFractionOfEqualComponents(signature, signatures.get(candidate))
-              >= threshold) {
+        for (int candidate : buckets.get(band).getOrDefault(keys[band], List.of())) {
+          if (sketcher.similar(signature, signatures.get(candidate))) {
             return true;
           }
         }

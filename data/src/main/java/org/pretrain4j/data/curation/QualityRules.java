@@ -57,7 +57,7 @@ public record QualityRules(
   }
 
   /** The rule that a text breaks, if any. */
-  Optional<DropReason> broken(String text) {
+  public Optional<DropReason> broken(String text) {
     if (text.length() < minCharacters) {
       return Optional.of(DropReason.TOO_SHORT);
     }

@@ -1,5 +1,7 @@
 package org.pretrain4j.data.shards;
 
+import java.io.Serializable;
+
 /**
  * One shard as its manifest knows it.
  *
@@ -19,7 +21,8 @@ public record ShardEntry(
     long tokens,
     String crc32c,
     long footerOffset,
-    String footerCrc32c) {
+    String footerCrc32c)
+    implements Serializable {
   static final long MAX_FOOTER_BYTES = 1L << 28;
 
   /**

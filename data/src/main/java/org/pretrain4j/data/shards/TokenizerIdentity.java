@@ -1,5 +1,7 @@
 package org.pretrain4j.data.shards;
 
+import java.io.Serializable;
+
 /**
  * What shards remember of the tokenizer that made them.
  *
@@ -7,7 +9,8 @@ package org.pretrain4j.data.shards;
  * @param vocabSize largest token id plus one
  * @param endOfDocument id of the token that ends each document
  */
-public record TokenizerIdentity(String fingerprint, int vocabSize, int endOfDocument) {
+public record TokenizerIdentity(String fingerprint, int vocabSize, int endOfDocument)
+    implements Serializable {
   public TokenizerIdentity {
     if (vocabSize < 1 || endOfDocument < 0 || endOfDocument >= vocabSize) {
       throw new IllegalArgumentException(

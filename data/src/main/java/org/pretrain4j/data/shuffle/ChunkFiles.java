@@ -5,7 +5,6 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.zip.CRC32C;
@@ -18,8 +17,7 @@ import org.pretrain4j.data.storage.Storage;
 
 /**
  * Temporary files of a shuffle. A file holds the sequences of a chunk sorted by bucket, then the
- * sequences and the CRC-32C of each bucket. A sequence is its tokens (int32, big endian); a token
- * that begins a document is stored as its complement.
+ * sequences and the CRC-32C of each bucket. Sequences are bytes by {@link SequenceCodec}.
  */
 final class ChunkFiles {
   private final Storage storage;
@@ -56,16 +54,15 @@ final class ChunkFiles {
     for (int i = 0; i < sequences.length; i++) {
       sorted[next[bucketOf[i]]++] = i;
     }
-    ByteBuffer buffer = ByteBuffer.allocate(4 * tokens);
     try (AtomicFile file = storage.createAtomically(path(chunk))) {
       DataOutputStream out = new DataOutputStream(new BufferedOutputStream(file.stream(), 1 << 16));
       int[] checksums = new int[buckets];
       for (int b = 0; b < buckets; b++) {
         CRC32C crc = new CRC32C();
         for (int i = starts[b]; i < starts[b + 1]; i++) {
-          encode(sequences[sorted[i]], buffer);
-          crc.update(buffer.array(), 0, 4 * tokens);
-          out.write(buffer.array(), 0, 4 * tokens);
+          byte[] bytes = SequenceCodec.encode(sequences[sorted[i]]);
+          crc.update(bytes);
+          out.write(bytes);
         }
         checksums[b] = (int) crc.getValue();
       }
@@ -76,15 +73,6 @@ final class ChunkFiles {
       out.flush();
       file.commit();
     }
-  }
-
-  private static void encode(Sequence sequence, ByteBuffer buffer) {
-    int[] marked = sequence.tokens().clone();
-    for (int start : sequence.documentStarts()) {
-      marked[start] = ~marked[start];
-    }
-    buffer.clear();
-    buffer.asIntBuffer().put(marked);
   }
 
   /** The sequences of one bucket, in the order of the chunks. */
@@ -117,7 +105,7 @@ final class ChunkFiles {
       for (int i = from; i < to; i++) {
         in.readFully(4L * tokens * i, bytes);
         crc.update(bytes, 0, bytes.length);
-        sequences.add(decode(bytes));
+        sequences.add(SequenceCodec.decode(bytes));
       }
       if ((int) crc.getValue() != checksum) {
         throw damaged(path);
@@ -127,19 +115,5 @@ final class ChunkFiles {
 
   private static UserException damaged(Path path) {
     return new UserException(path.toUri().getPath() + ": is damaged; delete it and shuffle again");
-  }
-
-  private Sequence decode(byte[] bytes) {
-    int[] decoded = new int[tokens];
-    ByteBuffer.wrap(bytes).asIntBuffer().get(decoded);
-    int[] starts = new int[tokens];
-    int count = 0;
-    for (int i = 0; i < tokens; i++) {
-      if (decoded[i] < 0) {
-        decoded[i] = ~decoded[i];
-        starts[count++] = i;
-      }
-    }
-    return new Sequence(decoded, Arrays.copyOf(starts, count));
   }
 }

@@ -1,8 +1,6 @@
 package org.pretrain4j.data.shuffle;
 
 import java.io.IOException;
-import java.util.List;
-import java.util.Locale;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.random.SplitMix64;
@@ -11,13 +9,12 @@ import org.pretrain4j.data.shards.Manifest;
 import org.pretrain4j.data.shards.ManifestFile;
 import org.pretrain4j.data.shards.Sequence;
 import org.pretrain4j.data.shards.SequenceCursor;
-import org.pretrain4j.data.shards.ShardWriter;
+import org.pretrain4j.data.shards.ShardEntry;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.storage.FolderLock;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.tokens.JobJournal;
 import org.pretrain4j.data.tokens.PreparationListener;
-import org.pretrain4j.data.tokens.TokenizeOptions;
 
 /**
  * Writes the sequences of a dataset in random order.
@@ -32,7 +29,9 @@ import org.pretrain4j.data.tokens.TokenizeOptions;
  * bytes.
  */
 public final class ShuffleJob {
-  private static final String JOURNAL = "shuffle.json";
+  /** What the job remembers in the folder of its result. */
+  public static final String JOURNAL = "shuffle.json";
+
   private static final String TEMPORARY = "_shuffle";
 
   private final Storage storage;
@@ -60,6 +59,15 @@ public final class ShuffleJob {
    * @throws UserException if the source is no dataset, is damaged or too small, or writing fails
    */
   public Manifest run() {
+    return run(this::shuffle);
+  }
+
+  /**
+   * Like {@link #run()}, but lets another engine move the sequences.
+   *
+   * @throws UserException as {@link #run()}
+   */
+  public Manifest run(ShuffleEngine engine) {
     try (FolderLock lock = storage.lock(target, "shuffle")) {
       ShardedDataset dataset =
           ShardedDataset.openManifest(storage, source, new BlockCache(BlockCache.DEFAULT_BYTES));
@@ -83,7 +91,10 @@ public final class ShuffleJob {
       if (lock.exclusive()) {
         storage.deleteTemporaries(target, "shard-");
       }
-      Manifest manifest = shuffle(dataset, journal, Long.toHexString(SplitMix64.key(job)));
+      ShufflePlan plan = new ShufflePlan(options, dataset.cursor(options.sequenceLength()).size());
+      JobJournal done = engine.shuffle(dataset, plan, journal);
+      Manifest manifest =
+          new Manifest(dataset.manifest().tokenizer(), done.shards(), options.sequenceLength());
       ManifestFile.write(storage, manifestFile, manifest);
       storage.delete(new Path(target, TEMPORARY));
       return manifest;
@@ -92,27 +103,31 @@ public final class ShuffleJob {
     }
   }
 
-  private Manifest shuffle(ShardedDataset dataset, JobJournal journal, String jobKey)
+  private JobJournal shuffle(ShardedDataset dataset, ShufflePlan plan, JobJournal journal)
       throws IOException {
-    SequenceCursor cursor = dataset.cursor(options.sequenceLength());
-    long perShard = Math.max(1, options.shardTokens() / (options.sequenceLength() + 1L));
-    int buckets = Math.toIntExact((cursor.size() + perShard - 1) / perShard);
+    String jobKey = Long.toHexString(SplitMix64.key(journal.job()));
     Path chunks = new Path(target, TEMPORARY + "/" + jobKey);
     JobJournal state = journal;
-    if (state.shards().size() < buckets) {
-      ChunkFiles files = new ChunkFiles(storage, chunks, options.sequenceLength() + 1, buckets);
+    if (state.shards().size() < plan.buckets()) {
+      ChunkFiles files =
+          new ChunkFiles(storage, chunks, options.sequenceLength() + 1, plan.buckets());
       storage.deleteTemporaries(chunks, "chunk-");
-      int count = scatter(cursor, files, perShard, buckets);
-      for (int bucket = state.shards().size(); bucket < buckets; bucket++) {
-        state = gather(dataset, files, count, bucket, state);
+      int count = scatter(dataset.cursor(options.sequenceLength()), files, plan);
+      for (int bucket = state.shards().size(); bucket < plan.buckets(); bucket++) {
+        ShardEntry shard =
+            plan.writeShard(
+                storage, target, dataset.manifest().tokenizer(), bucket, files.read(count, bucket));
+        state = state.with(shard, bucket + 1, 0);
+        state.write(storage, target, JOURNAL);
       }
     }
-    return new Manifest(dataset.manifest().tokenizer(), state.shards(), options.sequenceLength());
+    return state;
   }
 
   /** First pass; returns the number of chunks. */
-  private int scatter(SequenceCursor cursor, ChunkFiles files, long perChunk, int buckets)
+  private int scatter(SequenceCursor cursor, ChunkFiles files, ShufflePlan plan)
       throws IOException {
+    long perChunk = plan.perShard();
     int chunk = 0;
     for (long from = 0; from < cursor.size(); from += perChunk, chunk++) {
       if (files.exists(chunk)) {
@@ -123,33 +138,10 @@ public final class ShuffleJob {
       int[] bucketOf = new int[count];
       for (int i = 0; i < count; i++) {
         sequences[i] = cursor.read(from + i);
-        bucketOf[i] = SplitMix64.of(options.seed(), from + i).nextInt(buckets);
+        bucketOf[i] = plan.bucketOf(from + i);
       }
       files.write(chunk, sequences, bucketOf);
     }
     return chunk;
-  }
-
-  /** Second pass, one bucket. A bucket that got no sequence becomes no shard of its own. */
-  private JobJournal gather(
-      ShardedDataset dataset, ChunkFiles files, int chunks, int bucket, JobJournal state)
-      throws IOException {
-    List<Sequence> sequences = files.read(chunks, bucket);
-    if (sequences.isEmpty()) {
-      throw new UserException(
-          "shard_tokens: " + options.shardTokens() + " is too small for a shuffle; raise it");
-    }
-    Path shard = new Path(target, String.format(Locale.ROOT, "shard-%05d.arrow", bucket));
-    int blockTokens = Math.max(TokenizeOptions.DEFAULT_BLOCK_TOKENS, options.sequenceLength() + 1);
-    try (ShardWriter writer =
-        new ShardWriter(storage, shard, dataset.manifest().tokenizer(), blockTokens)) {
-      int[] order = SplitMix64.of(options.seed(), bucket, -1).permutation(sequences.size());
-      for (int i : order) {
-        writer.add(sequences.get(i));
-      }
-      JobJournal next = state.with(writer.finish(), bucket + 1, 0);
-      next.write(storage, target, JOURNAL);
-      return next;
-    }
   }
 }

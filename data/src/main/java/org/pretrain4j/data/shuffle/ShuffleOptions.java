@@ -1,5 +1,6 @@
 package org.pretrain4j.data.shuffle;
 
+import java.io.Serializable;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -10,7 +11,8 @@ import org.pretrain4j.configuration.UserException;
  * @param shardTokens about how many tokens a shard of the result has; the job needs some 12 bytes
  *     of memory for each
  */
-public record ShuffleOptions(int sequenceLength, long seed, long shardTokens) {
+public record ShuffleOptions(int sequenceLength, long seed, long shardTokens)
+    implements Serializable {
   public static final long DEFAULT_SHARD_TOKENS = 1L << 25;
 
   public ShuffleOptions {

@@ -3,6 +3,7 @@ package org.pretrain4j.data.text;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -25,14 +26,28 @@ public final class TextInputs {
   public static List<DocumentInput> find(
       Storage storage, List<String> globs, TextFormat format, String textColumn)
       throws IOException {
-    Map<String, DocumentInput> inputs = new TreeMap<>();
+    List<DocumentInput> inputs = new ArrayList<>();
+    for (FileStatus file : files(storage, globs)) {
+      inputs.add(input(storage, file, format, textColumn));
+    }
+    return inputs;
+  }
+
+  /** The files that {@link #find} reads, in its order. */
+  public static List<FileStatus> files(Storage storage, List<String> globs) throws IOException {
+    Map<String, FileStatus> files = new TreeMap<>();
     for (String glob : globs) {
       for (FileStatus file : storage.glob(glob)) {
-        inputs.computeIfAbsent(
-            file.getPath().toString(), path -> new TextFile(storage, file, format, textColumn));
+        files.putIfAbsent(file.getPath().toString(), file);
       }
     }
-    return List.copyOf(inputs.values());
+    return List.copyOf(files.values());
+  }
+
+  /** One file as an input. */
+  public static DocumentInput input(
+      Storage storage, FileStatus file, TextFormat format, String textColumn) {
+    return new TextFile(storage, file, format, textColumn);
   }
 
   private record TextFile(Storage storage, FileStatus file, TextFormat format, String textColumn)

@@ -1,5 +1,6 @@
 package org.pretrain4j.data.tokens;
 
+import java.io.Serializable;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -12,7 +13,8 @@ import org.pretrain4j.configuration.UserException;
  * @param threads tokenizing threads
  */
 public record TokenizeOptions(
-    long shardTokens, int blockTokens, int worker, int workers, int threads) {
+    long shardTokens, int blockTokens, int worker, int workers, int threads)
+    implements Serializable {
   public static final long DEFAULT_SHARD_TOKENS = 1L << 28;
   public static final int DEFAULT_BLOCK_TOKENS = 1 << 18;
 

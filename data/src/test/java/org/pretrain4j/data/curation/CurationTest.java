@@ -137,7 +137,7 @@ class CurationTest {
   @Test
   void theEstimatedSimilarityIsTheTrueOne() {
     Random random = new Random(SEED);
-    NearDuplicates.Index index = new NearDuplicates(1, 64, 8, 0.5).index();
+    Sketcher sketcher = new NearDuplicates(1, 64, 8, 0.5).sketcher();
     String text = words(random, 1000);
     String other = changed(random, text, 0.2);
     var a = new HashSet<>(Arrays.asList(text.replaceAll("\\W+", " ").split(" ")));
@@ -145,8 +145,8 @@ class CurationTest {
     var both = new HashSet<>(a);
     both.retainAll(b);
     double jaccard = (double) both.size() / (a.size() + b.size() - both.size());
-    byte[] first = index.signature(text);
-    byte[] second = index.signature(other);
+    byte[] first = sketcher.signature(text);
+    byte[] second = sketcher.signature(other);
     int equal = 0;
     for (int i = 0; i < first.length; i += 2) {
       equal += first[i] == second[i] && first[i + 1] == second[i + 1] ? 1 : 0;

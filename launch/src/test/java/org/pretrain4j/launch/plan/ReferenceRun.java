@@ -11,6 +11,7 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.optim.OptimizerConfig;
 import org.pretrain4j.trainer.optim.ScheduleConfig;
+import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.ParallelismConfig;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.StageConfig;
@@ -53,7 +54,7 @@ final class ReferenceRun {
             Optional.of(522_000L),
             Optional.empty(),
             0),
-        new ParallelismConfig(384, 25_000_000, 0),
+        new ParallelismConfig(384, 25_000_000, 0, GradientSharding.AUTO),
         new CheckpointConfig(2000, 3, Optional.empty()));
   }
 

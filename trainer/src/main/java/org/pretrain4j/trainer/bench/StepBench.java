@@ -20,6 +20,7 @@ import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.Phase;
 import org.pretrain4j.trainer.model.TrainingPass;
+import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
@@ -48,8 +49,13 @@ public final class StepBench {
       ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
       weights.initialize(new ParameterInitializer(shape.model(), 6));
       GradientBuffer gradients =
-          new GradientBuffer(
-              manager, buckets, new InProcessGroup(1, Duration.ofMinutes(1)).rank(0), pool);
+          GradientBuffer.of(
+              GradientSharding.FULL,
+              manager,
+              buckets,
+              new InProcessGroup(1, Duration.ofMinutes(1)).rank(0),
+              1,
+              pool);
       GemmPeak gemm = new GemmPeak(manager, type, GEMM_SIZE);
       MicroBatch batch = randomBatch(shape);
       double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
@@ -68,9 +74,10 @@ public final class StepBench {
         List<Double> updates = new ArrayList<>();
         for (int i = -WARM_UP; i < repetitions; i++) {
           double before = gemm.measure(3);
-          gradients.startStep();
+          gradients.startStep(1);
           long start = System.nanoTime();
           pass.run(batch, gradients);
+          gradients.finishStep();
           double update = optimizer == null ? 0 : optimizer.run();
           double elapsed = (System.nanoTime() - start) * 1e-9;
           double peak = Math.max(before, gemm.measure(3));

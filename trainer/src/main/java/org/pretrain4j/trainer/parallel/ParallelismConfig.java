@@ -11,7 +11,13 @@ public record ParallelismConfig(
         long bucketElements,
     @Key("Threads of libtorch and of the optimizer for each rank")
         @Default(value = "0", meaning = "the processors divided by the ranks of this machine")
-        int computeThreads) {
+        int computeThreads,
+    @Key(
+            "What a rank keeps of the gradients: `full` all of them, reduced once a step; `sharded`"
+                + " its shard and the buckets under way, reduced in every micro-batch; `auto`"
+                + " shards where a step has one micro-batch a rank, which costs nothing")
+        @Default("auto")
+        GradientSharding gradientSharding) {
 
   public ParallelismConfig {
     new Checks()

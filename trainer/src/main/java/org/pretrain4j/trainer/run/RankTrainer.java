@@ -70,7 +70,14 @@ final class RankTrainer implements AutoCloseable {
         Buckets.of(layout, collectives.worldSize(), config.parallelism().bucketElements());
     ScalarType type = typeOf(config);
     this.weights = new ParameterBuffer(manager, buckets, type);
-    this.gradients = new GradientBuffer(manager, buckets, collectives, pool);
+    this.gradients =
+        GradientBuffer.of(
+            config.parallelism().gradientSharding(),
+            manager,
+            buckets,
+            collectives,
+            config.training().mostMicroBatches(collectives.worldSize()),
+            pool);
     this.shard = new OptimizerShard(manager, buckets, collectives.rank());
     this.pass =
         Passes.of(
@@ -133,24 +140,18 @@ final class RankTrainer implements AutoCloseable {
     StepTimes times = new StepTimes();
     List<Row> mine = rows == null ? List.of() : rows.next();
     times.dataWait(rows == null ? 0 : rows.takeWaitSeconds());
-    gradients.startStep();
     double lossSum = 0;
     long targets = 0;
     List<MicroBatch> batches =
         MicroBatches.of(
             mine, config.training().microBatchSize(), config.training().intraDocumentMasking());
-    for (int i = 0; i < batches.size(); i++) {
-      if (i == batches.size() - 1) {
-        gradients.startLastMicroBatch();
-      }
-      lossSum += pass.run(batches.get(i), gradients);
-      targets += batches.get(i).targetCount();
-    }
-    if (batches.isEmpty()) {
-      gradients.reduceWithoutPass(layout.parts().size());
+    gradients.startStep(batches.size());
+    for (MicroBatch batch : batches) {
+      lossSum += pass.run(batch, gradients);
+      targets += batch.targetCount();
     }
     times.passes(pass.clock().drain());
-    times.communication(gradients.await());
+    times.communication(gradients.finishStep());
     StepOutcome outcome = update(lossSum, targets, stopWanted, times);
     step++;
     return outcome;

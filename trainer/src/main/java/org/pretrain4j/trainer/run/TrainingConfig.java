@@ -53,6 +53,11 @@ public record TrainingConfig(
     return globalBatchTokens / sequenceLength;
   }
 
+  /** Micro-batches a step of the rank that has the most. */
+  public int mostMicroBatches(long ranks) {
+    return Math.toIntExact(Math.ceilDiv(Math.ceilDiv(rowsPerStep(), ranks), microBatchSize));
+  }
+
   private static long multipleNear(long tokens, long length) {
     return length <= 0 ? tokens : Math.max(1, tokens / length) * length;
   }

@@ -1,9 +1,7 @@
 package org.pretrain4j.trainer.sharding;
 
 import ai.djl.ndarray.NDManager;
-import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Set;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.kernels.Accumulation;
@@ -13,54 +11,93 @@ import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
-import org.pretrain4j.trainer.parallel.Pending;
+import org.pretrain4j.trainer.parallel.GradientSharding;
 
 /**
- * The gradients of one step in float32: sums over the micro-batches of a rank, then, in the last of
- * them, reduced over all ranks, bucket by bucket as soon as a bucket is complete, while the layers
- * below still compute. Afterwards this rank's chunk of each bucket holds the sum over all ranks.
+ * The gradients of one step in float32. They are reduced over all ranks bucket by bucket, as soon
+ * as a bucket is complete, while the layers below still compute. Afterwards this rank's chunk of
+ * each bucket holds the sum over all micro-batches and all ranks.
+ *
+ * <pre>{@code
+ * gradients.startStep(batches.size());
+ * batches.forEach(batch -> pass.run(batch, gradients));
+ * gradients.finishStep();
+ * }</pre>
  */
-public final class GradientBuffer implements GradientSink {
-  private final ParameterBuffer sums;
-  private final Tensor flat;
+public abstract sealed class GradientBuffer implements GradientSink
+    permits AccumulatedGradients, ShardedGradients {
   private final NDManager views;
-  private final Buckets buckets;
-  private final Collectives collectives;
-  private final List<Pending> underWay = new ArrayList<>();
-  private final Set<FlatLayout.Entry> begun = new HashSet<>();
   private final WorkerPool pool;
-  private boolean lastMicroBatch;
+  private final Set<FlatLayout.Entry> begun = new HashSet<>();
 
   /**
-   * @param manager on the device of the model; owns the buffer
+   * @param views owns the views of parameters, until they are closed
    * @param pool threads that add; not closed here
    */
-  public GradientBuffer(
-      NDManager manager, Buckets buckets, Collectives collectives, WorkerPool pool) {
+  GradientBuffer(NDManager views, WorkerPool pool) {
+    this.views = views;
     this.pool = pool;
-    this.views = manager;
-    this.buckets = buckets;
-    this.collectives = collectives;
-    this.sums = new ParameterBuffer(manager, buckets, ScalarType.FLOAT32);
-    this.flat = sums.tensor();
   }
 
-  /** Forgets the last step; every pass must deliver the gradient of every parameter. */
-  public void startStep() {
+  /**
+   * A buffer of the kind that a run asks for.
+   *
+   * @param manager on the device of the model; owns the memory
+   * @param sharding what stays of the gradients
+   * @param mostPasses passes of the rank that has the most in a step
+   * @param pool threads that add; not closed here
+   */
+  public static GradientBuffer of(
+      GradientSharding sharding,
+      NDManager manager,
+      Buckets buckets,
+      Collectives collectives,
+      int mostPasses,
+      WorkerPool pool) {
+    return sharding.isSharded(buckets.worldSize(), mostPasses)
+        ? new ShardedGradients(manager, buckets, collectives, mostPasses, pool)
+        : new AccumulatedGradients(manager, buckets, collectives, pool);
+  }
+
+  /** Bytes that {@link #of} takes. */
+  public static long bytes(GradientSharding sharding, Buckets buckets, int mostPasses) {
+    return Float.BYTES
+        * (sharding.isSharded(buckets.worldSize(), mostPasses)
+            ? ShardedGradients.elements(buckets)
+            : buckets.storageElements());
+  }
+
+  /**
+   * Forgets the last step.
+   *
+   * @param passes that this rank makes now, each of which delivers the gradient of every parameter
+   */
+  public abstract void startStep(int passes);
+
+  /**
+   * Takes part in what the other ranks still reduce, and waits until this rank's chunks hold the
+   * sums over all ranks.
+   *
+   * @return the seconds that this step waited for the other ranks so far
+   */
+  public abstract double finishStep();
+
+  /** This rank's chunk of a bucket, float32, padding included. */
+  abstract FlatBuffer own(Bucket bucket);
+
+  /** Where the gradient of a parameter is summed; the caller closes it. */
+  abstract Tensor sum(NDManager views, FlatLayout.Entry parameter);
+
+  /** Makes the next gradient of every parameter its first. */
+  final void forgetSums() {
     begun.clear();
-    lastMicroBatch = false;
-  }
-
-  /** Says that the next pass is the rank's last of this step, so that buckets may leave. */
-  public void startLastMicroBatch() {
-    lastMicroBatch = true;
   }
 
   @Override
-  public void add(FlatLayout.Entry parameter, Tensor gradient) {
-    try (Tensor sum = sums.view(views, parameter)) {
+  public final void add(FlatLayout.Entry parameter, Tensor gradient) {
+    try (Tensor sum = sum(views, parameter)) {
       if (begun.add(parameter)) {
-        // The first addend is the sum: the last step's needs no zeroing.
+        // The first addend is the sum: what was there before needs no zeroing.
         sum.copyFrom(gradient);
       } else if (gradient.type() == ScalarType.BFLOAT16) {
         Accumulation.addBfloat16(pool, sum.segment(), gradient.segment());
@@ -71,55 +108,11 @@ public final class GradientBuffer implements GradientSink {
   }
 
   @Override
-  public Tensor sumOf(FlatLayout.Entry parameter) {
-    Tensor sum = sums.view(views, parameter);
+  public final Tensor sumOf(FlatLayout.Entry parameter) {
+    Tensor sum = sum(views, parameter);
     if (begun.add(parameter)) {
       sum.zero();
     }
     return sum;
-  }
-
-  @Override
-  public void partDone(int part) {
-    if (!lastMicroBatch) {
-      return;
-    }
-    for (int i = buckets.buckets().size() - 1; i >= 0; i--) {
-      Bucket bucket = buckets.buckets().get(i);
-      if (bucket.readyPart() == part) {
-        underWay.add(collectives.reduceScatter(sums.bucket(bucket), own(bucket)));
-      }
-    }
-  }
-
-  /** Lets all buckets leave: what a rank does that has no rows in this step. */
-  public void reduceWithoutPass(int parts) {
-    flat.zero();
-    lastMicroBatch = true;
-    for (int part = parts - 1; part >= 0; part--) {
-      partDone(part);
-    }
-  }
-
-  /**
-   * Waits until this rank's chunks hold the sums over all ranks.
-   *
-   * @return the seconds that were spent waiting
-   */
-  public double await() {
-    long start = System.nanoTime();
-    underWay.forEach(Pending::await);
-    underWay.clear();
-    return (System.nanoTime() - start) * 1e-9;
-  }
-
-  /** This rank's chunk of a bucket, float32, padding included. */
-  FlatBuffer own(Bucket bucket) {
-    return sums.chunk(bucket, collectives.rank());
-  }
-
-  /** The buffer of all sums {@code [storageElements]}. */
-  Tensor tensor() {
-    return flat;
   }
 }

@@ -3,15 +3,15 @@
  * what of each, and how gradients and weights travel.
  *
  * <p>Each rank computes with all weights ({@link org.pretrain4j.trainer.sharding.ParameterBuffer}),
- * sums its gradients in float32 ({@link org.pretrain4j.trainer.sharding.GradientBuffer}), which are
- * reduced and scattered bucket by bucket while the backward pass goes on, updates what it owns
- * ({@link org.pretrain4j.trainer.sharding.OptimizerShard}), and gathers the weights of the others:
+ * sums its gradients in float32 ({@link org.pretrain4j.trainer.sharding.GradientBuffer}), all of
+ * them or its shard, which are reduced and scattered bucket by bucket while the backward pass goes
+ * on, updates what it owns ({@link org.pretrain4j.trainer.sharding.OptimizerShard}), and gathers
+ * the weights of the others:
  *
  * <pre>{@code
- * gradients.startStep();
- * gradients.startLastMicroBatch();
+ * gradients.startStep(1);
  * pass.run(batch, gradients);
- * gradients.await();
+ * gradients.finishStep();
  * shard.update(adamW, groups, gradients, weights, update, learningRate, 1.0 / targets);
  * OptimizerShard.gather(weights, buckets, collectives);
  * }</pre>

@@ -17,6 +17,7 @@ import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.configuration.ConfigurationWriter;
 
 /** A run of a very small model on generated arithmetic, and what can be asked of it afterwards. */
 final class SmallRun {
@@ -65,6 +66,23 @@ final class SmallRun {
             YAML.formatted(
                 folder, seed, steps - steps / 3, steps / 3, precision, ranks, everySteps),
             "the test's configuration");
+  }
+
+  private SmallRun(Path folder, RunConfig config) {
+    this.folder = folder;
+    this.config = config;
+  }
+
+  /** The same run with something else in its configuration. */
+  SmallRun with(String old, String replacement) {
+    String yaml = ConfigurationWriter.toYaml(config);
+    if (!yaml.contains(old)) {
+      throw new IllegalArgumentException("the configuration has no " + old + ":\n" + yaml);
+    }
+    return new SmallRun(
+        folder,
+        ConfigurationReader.parse(
+            RunConfig.class, yaml.replace(old, replacement), "the test's configuration"));
   }
 
   RunConfig config() {

@@ -7,11 +7,15 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.LongConsumer;
 import org.pretrain4j.checkpoints.safetensors.SafetensorsWriter;
 
@@ -59,6 +63,8 @@ public final class AsyncCheckpointer implements AutoCloseable {
   public record Report(
       long step, long bytes, double blockedSeconds, double writeSeconds, double publishSeconds) {}
 
+  private static final Duration UNTIL_INTERRUPTED = Duration.ofSeconds(5);
+
   private final CheckpointStore store;
   private final String attempt;
   private final int rank;
@@ -68,6 +74,7 @@ public final class AsyncCheckpointer implements AutoCloseable {
   private final StagingBuffer staging;
   private final ExecutorService writer;
   private CompletableFuture<Report> inFlight = CompletableFuture.completedFuture(null);
+  private CompletableFuture<Void> shardInFlight = CompletableFuture.completedFuture(null);
 
   /**
    * A checkpointer of one rank.
@@ -120,10 +127,26 @@ public final class AsyncCheckpointer implements AutoCloseable {
     }
     staging.reset();
     CompletableFuture<Double> blocked = new CompletableFuture<>();
+    CompletableFuture<Void> durable = new CompletableFuture<>();
+    shardInFlight = durable;
     List<String> names = List.copyOf(sorted.keySet());
     inFlight =
         CompletableFuture.supplyAsync(
-            () -> write(begin, layout, List.copyOf(ranges), names, bytes, state, blocked), writer);
+            () -> {
+              try {
+                StagedCheckpoint staged =
+                    write(layout, List.copyOf(ranges), names, bytes, state.step());
+                double written = secondsSince(begin);
+                durable.complete(null);
+                publish(staged, state);
+                double published = rank == 0 ? secondsSince(begin) - written : 0;
+                return new Report(state.step(), bytes, blocked.join(), written, published);
+              } catch (RuntimeException | Error e) {
+                durable.completeExceptionally(e);
+                throw e;
+              }
+            },
+            writer);
     try {
       for (MemorySegment values : sorted.values()) {
         if (!staging.copy(values)) {
@@ -143,33 +166,28 @@ public final class AsyncCheckpointer implements AutoCloseable {
     return inFlight;
   }
 
-  private Report write(
-      long begin,
-      FlatLayout layout,
-      List<FlatRange> ranges,
-      List<String> kinds,
-      long bytes,
-      CheckpointState state,
-      CompletableFuture<Double> blocked) {
-    StagedCheckpoint staged;
+  private StagedCheckpoint write(
+      FlatLayout layout, List<FlatRange> ranges, List<String> kinds, long bytes, long step) {
     try {
-      staged = store.stage(state.step(), attempt);
+      StagedCheckpoint staged = store.stage(step, attempt);
       staged.writeShard(rank, worldSize, layout, ranges, kinds, shard -> drain(shard, bytes));
+      return staged;
     } finally {
       staging.stopConsuming();
     }
-    double written = secondsSince(begin);
-    if (rank == 0) {
-      try {
-        staged.publishWhenComplete(worldSize, state, settings.publishTimeout());
-      } catch (CheckpointWriteException e) {
-        staged.discard();
-        throw e;
-      }
-      published.accept(state.step());
+  }
+
+  private void publish(StagedCheckpoint staged, CheckpointState state) {
+    if (rank != 0) {
+      return;
     }
-    double done = secondsSince(begin);
-    return new Report(state.step(), bytes, blocked.join(), written, rank == 0 ? done - written : 0);
+    try {
+      staged.publishWhenComplete(worldSize, state, settings.publishTimeout());
+    } catch (CheckpointWriteException e) {
+      staged.discard();
+      throw e;
+    }
+    published.accept(state.step());
   }
 
   private void drain(SafetensorsWriter shard, long bytes) throws IOException {
@@ -189,9 +207,27 @@ public final class AsyncCheckpointer implements AutoCloseable {
   public void await() {
     CompletableFuture<Report> awaited = inFlight;
     try {
+      join(awaited);
+    } catch (RuntimeException e) {
+      inFlight = CompletableFuture.completedFuture(null);
+      throw e;
+    }
+  }
+
+  /**
+   * Waits until this rank's part of the save in flight is durable. Unlike {@link #await} it does
+   * not wait for other ranks: those may be waiting for what this one has to say.
+   *
+   * @throws CheckpointWriteException if it could not be written
+   */
+  public void awaitShard() {
+    join(shardInFlight);
+  }
+
+  private static void join(CompletableFuture<?> awaited) {
+    try {
       awaited.join();
     } catch (CompletionException e) {
-      inFlight = CompletableFuture.completedFuture(null);
       if (e.getCause() instanceof RuntimeException cause) {
         throw cause;
       }
@@ -216,6 +252,40 @@ public final class AsyncCheckpointer implements AutoCloseable {
       writer.shutdown();
       writer.close();
       staging.close();
+    }
+  }
+
+  /**
+   * Ends where the run can't go on: waits for the save in flight, and after a while gives it up.
+   * What was published before stays, and the next start cleans what was staged.
+   *
+   * @return why the save in flight was given up or failed, if it was
+   */
+  public Optional<String> close(Duration patience) {
+    Optional<String> problem = Optional.empty();
+    try {
+      inFlight.get(patience.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      problem = Optional.of("not done within " + patience.toSeconds() + " s");
+    } catch (InterruptedException e) {
+      problem = Optional.of("interrupted");
+      Thread.currentThread().interrupt();
+    } catch (ExecutionException e) {
+      problem = Optional.of(String.valueOf(e.getCause().getMessage()));
+    }
+    writer.shutdownNow();
+    if (ended(writer)) {
+      staging.close();
+    } // Else a disk is stuck in the middle of a write: the buffer must outlive that.
+    return problem;
+  }
+
+  private static boolean ended(ExecutorService writer) {
+    try {
+      return writer.awaitTermination(UNTIL_INTERRUPTED.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return writer.isTerminated();
     }
   }
 

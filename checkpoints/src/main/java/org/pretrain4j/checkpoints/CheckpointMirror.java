@@ -2,6 +2,7 @@ package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.Consumer;
@@ -40,22 +41,56 @@ public final class CheckpointMirror implements AutoCloseable {
   }
 
   /**
-   * Copies in the background, one checkpoint at a time, all that the target lacks up to the given
-   * step. A failure is only a warning: the next call tries again.
+   * Copies in the background, one checkpoint at a time, the newest first, all that the target lacks
+   * up to the given step. A failure is only a warning: the next call tries again.
    */
   public void copyInBackground(long upToStep) {
+    background.execute(() -> copyMissing(upToStep));
+  }
+
+  /**
+   * As {@link #copyInBackground}, and then pins in the target what is pinned in the source and
+   * deletes there what neither the policy keeps nor the source has.
+   */
+  public void followInBackground(long upToStep, RetentionPolicy policy) {
     background.execute(
         () -> {
-          for (long step : source.steps()) {
-            if (step <= upToStep) {
-              try {
-                copy(step);
-              } catch (UserException e) {
-                warn.accept("a checkpoint was not copied: " + e.getMessage());
-              }
+          try {
+            if (copyMissing(upToStep)) {
+              source.tags().forEach(this::pinCopy);
+              target.retain(policy, Set.copyOf(source.steps()), warn);
             }
+          } catch (UserException e) {
+            warn.accept("the copies in " + target.root() + " can't follow: " + e.getMessage());
           }
         });
+  }
+
+  private void pinCopy(String tag, long step) {
+    if (target.steps().contains(step) && !Long.valueOf(step).equals(target.tags().get(tag))) {
+      target.pin(step, tag);
+    }
+  }
+
+  /** Returns whether all that was to be copied now is. */
+  private boolean copyMissing(long upToStep) {
+    boolean complete = true;
+    for (long step : source.steps().reversed()) {
+      if (Thread.currentThread().isInterrupted()) {
+        return false;
+      }
+      try {
+        if (step <= upToStep) {
+          copy(step);
+        }
+      } catch (UserException e) {
+        if (source.steps().contains(step)) { // Else it was deleted in the meantime.
+          complete = false;
+          warn.accept("a checkpoint was not copied: " + e.getMessage());
+        }
+      }
+    }
+    return complete;
   }
 
   /**
@@ -73,6 +108,12 @@ public final class CheckpointMirror implements AutoCloseable {
     } catch (IOException e) {
       throw new CheckpointWriteException(target.root() + " can't be read", e);
     }
+    copyAnew(step);
+  }
+
+  /** As {@link #copy}, but takes the place of what the target has. */
+  public void copyAnew(long step) {
+    Checkpoint checkpoint = source.open(step);
     checkpoint.verifySizes();
     Path staging = target.stage(step, ATTEMPT).folder();
     try {
@@ -135,6 +176,11 @@ public final class CheckpointMirror implements AutoCloseable {
   private void copySmall(Checkpoint checkpoint, String name, Path staging) throws IOException {
     byte[] content = checkpoint.files().read(new Path(checkpoint.folder(), name));
     target.files().write(new Path(staging, name), content);
+  }
+
+  /** Gives up the copies in the background; a later start goes on with what is missing. */
+  public void giveUp() {
+    background.shutdownNow();
   }
 
   /** Waits for the copies in the background. */

@@ -226,7 +226,15 @@ public final class CheckpointStore {
    * @throws CheckpointWriteException if one can't be deleted
    */
   public List<Long> retain(RetentionPolicy policy, Consumer<String> warn) {
-    List<Candidate> doomed = doomed(policy, warn);
+    return retain(policy, Set.of(), warn);
+  }
+
+  /** As the other one, and the spared steps stay, too. */
+  List<Long> retain(RetentionPolicy policy, Set<Long> spared, Consumer<String> warn) {
+    List<Candidate> doomed =
+        doomed(policy, warn).stream()
+            .filter(candidate -> !spared.contains(candidate.step()))
+            .toList();
     for (Candidate candidate : doomed) {
       delete(candidate);
     }

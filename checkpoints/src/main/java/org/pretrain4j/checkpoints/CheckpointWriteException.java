@@ -1,5 +1,6 @@
 package org.pretrain4j.checkpoints;
 
+import java.io.IOException;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -14,6 +15,13 @@ public final class CheckpointWriteException extends UserException {
         "%s: %s; the checkpoints published before are untouched; mend this or choose another folder"
             .formatted(what, reason(cause)),
         cause);
+  }
+
+  /** For a rank whose own part is written, of a save that failed on another one. */
+  public static CheckpointWriteException onRank(int rank) {
+    return new CheckpointWriteException(
+        "the last checkpoint is not complete",
+        new IOException("rank " + rank + " could not write its shard, its log says why"));
   }
 
   private static String reason(Throwable cause) {

@@ -8,6 +8,7 @@ import org.apache.logging.log4j.Logger;
 import org.pretrain4j.data.tokens.Progress;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.RunSummary;
+import org.pretrain4j.trainer.run.SaveTimes;
 import org.pretrain4j.trainer.run.StepMetrics;
 import org.pretrain4j.trainer.run.TrainingListener;
 
@@ -66,9 +67,14 @@ final class TrainingView implements TrainingListener, AutoCloseable {
   }
 
   @Override
-  public void saved(long step, double seconds) {
+  public void saved(long step, SaveTimes times) {
     LOG.info(
-        String.format(Locale.ROOT, "saved step %s in %.2f s", HumanUnits.exact(step), seconds));
+        String.format(
+            Locale.ROOT,
+            "saved step %s in %.2f s; training waited %.2f s of it",
+            HumanUnits.exact(step),
+            times.writeSeconds() + times.publishSeconds(),
+            times.blockedSeconds()));
   }
 
   @Override

@@ -57,6 +57,8 @@ class TrainingProgressTest {
         Map.of(),
         0,
         0,
+        0,
+        0,
         Map.of());
   }
 

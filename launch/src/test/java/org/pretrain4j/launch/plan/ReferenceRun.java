@@ -55,7 +55,7 @@ final class ReferenceRun {
             Optional.empty(),
             0),
         new ParallelismConfig(384, 25_000_000, 0, GradientSharding.AUTO),
-        new CheckpointConfig(2000, 3, Optional.empty()));
+        new CheckpointConfig(2000, 3, 0, 0, Optional.empty(), Optional.empty(), 4_000_000_000L));
   }
 
   private static DatasetConfig shards(String name) {

@@ -1,21 +1,49 @@
 package org.pretrain4j.trainer.run;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.Queue;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.pretrain4j.checkpoints.AsyncCheckpointer;
+import org.pretrain4j.checkpoints.CheckpointConfig;
+import org.pretrain4j.checkpoints.CheckpointMirror;
 import org.pretrain4j.checkpoints.CheckpointStore;
-import org.pretrain4j.checkpoints.StagedCheckpoint;
+import org.pretrain4j.checkpoints.CheckpointWriteException;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.trainer.parallel.Collectives;
 
-/** Saves a run with all its ranks: each writes its shard, then rank 0 publishes. */
-final class CheckpointSaver {
+/**
+ * Saves a run with all its ranks while it goes on: each rank copies its shard and writes it in the
+ * background, and rank 0 publishes when all are there. Every method is called by all ranks at the
+ * same step.
+ */
+final class CheckpointSaver implements AutoCloseable {
+  /** A rank whose disk fails says so at the next save; this is for one that says nothing. */
+  private static final Duration PUBLISH_TIMEOUT = Duration.ofMinutes(30);
+
+  /** How long a run that failed holds up its end for the save that is under way. */
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
   private final RunConfig config;
   private final Collectives collectives;
   private final CheckpointStore store;
   private final TokenStream stream;
   private final RankTrainer rank;
   private final TrainingListener listener;
-  private final String attempt;
+  private final AsyncCheckpointer checkpointer;
+  private final Optional<CheckpointMirror> mirror;
+  // From the threads in the background to the listener, which hears of all on the run's thread.
+  private final Queue<String> warnings = new ConcurrentLinkedQueue<>();
+  private CompletableFuture<AsyncCheckpointer.Report> inFlight;
+  private double blockedByIt;
+  private boolean savedBefore;
+  private boolean finished;
+  private boolean failed;
+  private SaveTimes times = SaveTimes.NONE;
 
   CheckpointSaver(
       RunConfig config,
@@ -30,37 +58,156 @@ final class CheckpointSaver {
     this.stream = stream;
     this.rank = rank;
     this.listener = listener;
+    CheckpointConfig checkpoints = config.checkpoints();
     byte[] id = UUID.randomUUID().toString().getBytes(StandardCharsets.US_ASCII);
-    this.attempt = new String(collectives.broadcastBytes(id, 0), StandardCharsets.US_ASCII);
+    this.checkpointer =
+        new AsyncCheckpointer(
+            store,
+            new String(collectives.broadcastBytes(id, 0), StandardCharsets.US_ASCII),
+            collectives.rank(),
+            collectives.worldSize(),
+            new AsyncCheckpointer.Settings(stagingBytes(checkpoints, rank), PUBLISH_TIMEOUT),
+            this::published);
+    this.mirror =
+        checkpoints
+            .mirrorFolder()
+            .filter(folder -> collectives.rank() == 0)
+            .map(CheckpointStore::open)
+            .map(target -> new CheckpointMirror(store, target, warnings::add));
+    // What an earlier start has not copied to the end.
+    mirror.ifPresent(
+        copies -> copies.followInBackground(rank.stepsDone(), checkpoints.retention()));
+  }
+
+  private static long stagingBytes(CheckpointConfig config, RankTrainer rank) {
+    long shard = rank.shard().values().values().stream().mapToLong(v -> v.byteSize()).sum();
+    return Math.min(config.stagingBytes(), Math.max(1, shard));
+  }
+
+  /** On rank 0, in the background. */
+  private void published(long step) {
+    try {
+      store.retain(config.checkpoints().retention(), warnings::add);
+    } catch (UserException e) {
+      warnings.add("old checkpoints stay for now: " + e.getMessage());
+    }
+    mirror.ifPresent(copies -> copies.followInBackground(step, config.checkpoints().retention()));
+  }
+
+  /** Whether the save in the background has failed on this rank: then the run must end. */
+  boolean hasFailed() {
+    return inFlight != null && inFlight.isCompletedExceptionally();
   }
 
   /**
-   * Saves.
+   * Begins to save; when it returns, the next step may change the values.
    *
-   * @return the seconds that it took
-   * @throws org.pretrain4j.checkpoints.CheckpointWriteException if it can't be written; what was
-   *     saved before is untouched
+   * @throws CheckpointWriteException if this save, or the one before on any rank, can't be written;
+   *     what was published before is untouched
    */
-  double save(long stepsDone) {
+  void save(long stepsDone) {
     long start = System.nanoTime();
-    StagedCheckpoint staged = store.stage(stepsDone, attempt);
-    staged.writeShard(
-        collectives.rank(),
-        collectives.worldSize(),
-        rank.parameters(),
-        rank.shard().ranges(),
-        rank.shard().values());
-    collectives.barrier();
-    if (collectives.rank() == 0) {
-      staged.publish(
-          collectives.worldSize(), SavedState.of(config, stream, stepsDone, rank.guardState()));
-      store.retainNewest(config.checkpoints().keepLast(), listener::warning);
+    awaitEarlier();
+    inFlight =
+        checkpointer.save(
+            rank.parameters(),
+            rank.shard().ranges(),
+            rank.shard().values(),
+            SavedState.of(config, stream, stepsDone, rank.guardState()));
+    savedBefore = true;
+    blockedByIt = block(start);
+  }
+
+  /**
+   * Waits until all is saved and, where copies are wanted, copied.
+   *
+   * @throws CheckpointWriteException if the last save can't be written on any rank
+   */
+  void finish() {
+    if (finished) {
+      return;
     }
-    collectives.barrier();
+    long start = System.nanoTime();
+    awaitEarlier();
+    blockedByIt += block(start);
+    collect();
+    mirror.ifPresent(CheckpointMirror::close);
+    drainWarnings();
+    finished = true;
+  }
+
+  private void awaitEarlier() {
+    if (savedBefore) {
+      agree(checkpointer::awaitShard);
+      agree(checkpointer::await);
+      collect();
+    }
+  }
+
+  /** If a rank fails all do, so that none waits for a shard that will never come. */
+  private void agree(Runnable part) {
+    CheckpointWriteException failure = null;
+    try {
+      part.run();
+    } catch (CheckpointWriteException e) {
+      failure = e;
+    }
+    long[] failures = collectives.allGatherLong(failure == null ? 0 : 1);
+    for (int other = 0; other < failures.length; other++) {
+      if (failures[other] != 0) {
+        failed = true;
+        throw failure == null ? CheckpointWriteException.onRank(other) : failure;
+      }
+    }
+  }
+
+  private double block(long start) {
     double seconds = (System.nanoTime() - start) * 1e-9;
-    if (collectives.rank() == 0) {
-      listener.saved(stepsDone, seconds);
-    }
+    times = times.plus(new SaveTimes(seconds, 0, 0));
     return seconds;
+  }
+
+  /** What saving has cost since the last call. */
+  SaveTimes takeTimes() {
+    collect();
+    drainWarnings();
+    SaveTimes taken = times;
+    times = SaveTimes.NONE;
+    return taken;
+  }
+
+  /** Takes the report of a save that has ended. */
+  private void collect() {
+    if (inFlight == null || !inFlight.isDone() || inFlight.isCompletedExceptionally()) {
+      return;
+    }
+    AsyncCheckpointer.Report report = inFlight.join();
+    inFlight = null;
+    SaveTimes own = new SaveTimes(0, report.writeSeconds(), report.publishSeconds());
+    times = times.plus(own);
+    if (collectives.rank() == 0) {
+      listener.saved(report.step(), own.plus(new SaveTimes(blockedByIt, 0, 0)));
+    }
+  }
+
+  private void drainWarnings() {
+    for (String warning = warnings.poll(); warning != null; warning = warnings.poll()) {
+      listener.warning(warning);
+    }
+  }
+
+  /** After a failure the save that is under way is completed if that is soon done. */
+  @Override
+  public void close() {
+    if (finished) {
+      checkpointer.close();
+      return;
+    }
+    mirror.ifPresent(CheckpointMirror::giveUp);
+    Optional<String> problem = checkpointer.close(failed ? Duration.ZERO : PATIENCE);
+    if (problem.isPresent() && !failed) {
+      listener.warning("the last checkpoint was not completed: " + problem.get());
+    }
+    drainWarnings();
   }
 }

@@ -36,7 +36,7 @@ final class LeaderReport implements StepReport {
   }
 
   @Override
-  public void report(long stepsDone, StepOutcome outcome, double checkpointSeconds) {
+  public void report(long stepsDone, StepOutcome outcome, SaveTimes saving) {
     boolean skipped = outcome.decision().verdict() != StepGuard.Verdict.APPLY;
     if (skipped) {
       skippedSteps++;
@@ -61,7 +61,9 @@ final class LeaderReport implements StepReport {
             times.dataWaitSeconds(),
             times.communicationSeconds(),
             times.phaseSeconds(),
-            checkpointSeconds,
+            saving.blockedSeconds(),
+            saving.writeSeconds(),
+            saving.publishSeconds(),
             PeakMemory.residentBytes(),
             shares(stepsDone));
     log.write(metrics);

@@ -28,7 +28,7 @@ final class LeaderSeat implements AutoCloseable {
       RunConfig config, Resume resume, CheckpointStore store, TrainingListener listener) {
     RunFolder folder = RunFolder.open(config);
     try {
-      Optional<Checkpoint> checkpoint = find(folder, resume, store, listener);
+      Optional<Checkpoint> checkpoint = find(config, folder, resume, store, listener);
       FlatLayout layout = ModelLayout.of(config.model()).parameters();
       checkpoint.ifPresent(found -> ResumeCheck.check(config, found, layout));
       listener.folder(folder.path());
@@ -42,7 +42,11 @@ final class LeaderSeat implements AutoCloseable {
   }
 
   private static Optional<Checkpoint> find(
-      RunFolder folder, Resume resume, CheckpointStore store, TrainingListener listener) {
+      RunConfig config,
+      RunFolder folder,
+      Resume resume,
+      CheckpointStore store,
+      TrainingListener listener) {
     boolean used = folder.isUsed() || !store.steps().isEmpty();
     if (resume == Resume.NEVER && used) {
       throw new UserException(
@@ -50,7 +54,8 @@ final class LeaderSeat implements AutoCloseable {
               + " already holds a run; continue it (--resume auto), delete the folder, or set"
               + " another name");
     }
-    Optional<Checkpoint> checkpoint = store.newestGood(listener::warning);
+    Optional<Checkpoint> checkpoint =
+        CheckpointSearch.newest(store, config.checkpoints().mirrorFolder(), listener::warning);
     if (resume == Resume.REQUIRED && checkpoint.isEmpty()) {
       throw new UserException(
           "there is no checkpoint in " + store.root() + " to continue (--resume required)");

@@ -30,7 +30,7 @@ final class RankLoop {
     double loss = Double.NaN;
     boolean stopped = false;
     while (rank.stepsDone() < total && !stopped) {
-      StepOutcome outcome = rank.step(stop.isWanted());
+      StepOutcome outcome = rank.step(stop.isWanted() || saver.hasFailed());
       loss = outcome.loss();
       stopped = outcome.stopWanted();
       long done = rank.stepsDone();
@@ -40,8 +40,13 @@ final class RankLoop {
       boolean due = applied && done % config.checkpoints().everySteps() == 0;
       boolean save = due || done == total || stopped;
       outcome.times().end();
-      double seconds = save && !gaveUp ? saver.save(done) : 0;
-      report.report(done, outcome, seconds);
+      if (save && !gaveUp) {
+        saver.save(done);
+        if (done == total || stopped) {
+          saver.finish();
+        }
+      }
+      report.report(done, outcome, saver.takeTimes());
       if (gaveUp) {
         throw new UserException(
             outcome.decision().reason()
@@ -49,6 +54,7 @@ final class RankLoop {
                 + " learning rate around this step");
       }
     }
+    saver.finish();
     return new TrainingResult(rank.stepsDone(), rank.stepsDone() == total, loss);
   }
 }

@@ -86,11 +86,7 @@ public record RunConfig(
     runFolder = Optional.of(folder);
     schedule = resolved;
     data = data.withPreparedFolder(data.preparedFolder().orElse(folder + "/data"));
-    checkpoints =
-        new CheckpointConfig(
-            checkpoints.everySteps(),
-            checkpoints.keepLast(),
-            Optional.of(checkpoints.folder().orElse(folder + "/checkpoints")));
+    checkpoints = checkpoints.withFolder(folder + "/checkpoints");
   }
 
   /** Rows of a step, over all ranks. */

@@ -22,7 +22,10 @@ import java.util.Map;
  * @param dataWaitSeconds time that rank 0 waited for its rows
  * @param communicationSeconds time that rank 0 waited for other ranks
  * @param phaseSeconds where the time of rank 0 went
- * @param checkpointSeconds time that the step after which this line is written lost to saving
+ * @param checkpointSeconds time that training stood still after this step to save
+ * @param checkpointWriteSeconds time from the beginning of a save until rank 0's shard was durable,
+ *     in the line of the step in which the save ended; 0 in all others
+ * @param checkpointPublishSeconds time from then until the checkpoint was complete
  * @param residentBytes memory of the process
  * @param shares share of each dataset in the rows of this stage so far
  */
@@ -43,5 +46,7 @@ public record StepMetrics(
     double communicationSeconds,
     Map<String, Double> phaseSeconds,
     double checkpointSeconds,
+    double checkpointWriteSeconds,
+    double checkpointPublishSeconds,
     long residentBytes,
     Map<String, Double> shares) {}

@@ -6,13 +6,13 @@ import org.pretrain4j.trainer.run.RankTrainer.StepOutcome;
 @FunctionalInterface
 interface StepReport {
   /** What ranks other than 0 say. */
-  StepReport NONE = (stepsDone, outcome, checkpointSeconds) -> {};
+  StepReport NONE = (stepsDone, outcome, saving) -> {};
 
   /**
    * Reports a step.
    *
    * @param stepsDone steps done, this one included
-   * @param checkpointSeconds time that was lost to a checkpoint after it
+   * @param saving what checkpoints cost since the report before
    */
-  void report(long stepsDone, StepOutcome outcome, double checkpointSeconds);
+  void report(long stepsDone, StepOutcome outcome, SaveTimes saving);
 }

@@ -139,11 +139,13 @@ public final class Trainer {
     checkpoint.ifPresent(found -> ResumeCheck.checkData(found, stream));
     try (RankTrainer rank = new RankTrainer(config, collectives, stream, threads)) {
       rank.start(checkpoint);
-      CheckpointSaver saver =
-          new CheckpointSaver(config, collectives, store, stream, rank, listener);
-      StepReport report =
-          seat.map(taken -> leaderReport(taken, collectives, rank, stream)).orElse(StepReport.NONE);
-      return new RankLoop(config, options.stop(), rank, saver, report).run();
+      try (CheckpointSaver saver =
+          new CheckpointSaver(config, collectives, store, stream, rank, listener)) {
+        StepReport report =
+            seat.map(taken -> leaderReport(taken, collectives, rank, stream))
+                .orElse(StepReport.NONE);
+        return new RankLoop(config, options.stop(), rank, saver, report).run();
+      }
     }
   }
 

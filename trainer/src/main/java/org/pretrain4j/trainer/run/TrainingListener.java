@@ -12,8 +12,8 @@ public interface TrainingListener {
   /** A step is done. */
   default void step(StepMetrics metrics) {}
 
-  /** A checkpoint is complete. */
-  default void saved(long step, double seconds) {}
+  /** A checkpoint is complete; it may be some steps old by now. */
+  default void saved(long step, SaveTimes times) {}
 
   /** The run is over, because its last step is done or because it was asked to stop. */
   default void ended(TrainingResult result) {}

@@ -63,13 +63,8 @@ final class FusedHead {
       Operators.matmulInto(x.tensor(), projection.value().transposed(), logits.tensor());
       double loss =
           CrossEntropy.forwardBackward(shared.pool(), logits.matrix(), targets, 1, logits.matrix());
-      Operators.matmulInto(
-          logits.tensor(),
-          projection.value().tensor(),
-          space.behindNorm.rows(scope, start, end).tensor());
-      Activation gradient = shared.weights().gradientOf(projection, shared.type());
-      Operators.matmulInto(logits.transposed(), x.tensor(), gradient.tensor());
-      shared.weights().deliver(projection, gradient.tensor(), sink);
+      shared.products().ofInput(projection, logits, space.behindNorm.rows(scope, start, end));
+      shared.products().ofWeight(projection, logits, x, sink);
       return loss;
     }
   }

@@ -27,6 +27,7 @@ final class FusedLayer {
       RmsNorm norm,
       RotaryEmbedding rotary,
       DocumentAttention attention,
+      GradientProducts products,
       Tensor normGradient) {}
 
   private final Shared shared;
@@ -77,7 +78,7 @@ final class FusedLayer {
   void backward(MicroBatch batch, LayerState state, Workspace space, GradientSink sink) {
     Activation gradient = space.gradient;
     SwiGlu.forward(shared.pool(), state.gateUp.matrix(), space.activated.matrix());
-    deliver(down, gradient, space.activated, sink);
+    shared.products().ofWeight(down, gradient, space.activated, sink);
     Operators.matmulInto(
         gradient.tensor(), down.value().tensor(), space.activatedGradient.tensor());
     SwiGlu.backward(
@@ -86,11 +87,11 @@ final class FusedLayer {
         state.gateUp.matrix(),
         state.gateUp.matrix());
     normMiddle(state, space);
-    deliver(gateUp, state.gateUp, space.normed, sink);
-    Operators.matmulInto(state.gateUp.tensor(), gateUp.value().tensor(), space.behindNorm.tensor());
+    shared.products().ofWeight(gateUp, state.gateUp, space.normed, sink);
+    shared.products().ofInput(gateUp, state.gateUp, space.behindNorm);
     throughNorm(middleNorm, state.middle, state.middleScale, space, sink);
 
-    deliver(output, gradient, state.attended, sink);
+    shared.products().ofWeight(output, gradient, state.attended, sink);
     Operators.matmulInto(
         gradient.tensor(), output.value().tensor(), space.attendedGradient.tensor());
     shared
@@ -100,9 +101,8 @@ final class FusedLayer {
       shared.rotary().backward(space.qkvGradient.matrix(), rotatedHeads(), batch.sequenceLength());
     }
     normInput(state, space);
-    deliver(qkv, space.qkvGradient, space.normed, sink);
-    Operators.matmulInto(
-        space.qkvGradient.tensor(), qkv.value().tensor(), space.behindNorm.tensor());
+    shared.products().ofWeight(qkv, space.qkvGradient, space.normed, sink);
+    shared.products().ofInput(qkv, space.qkvGradient, space.behindNorm);
     throughNorm(inputNorm, state.input, state.inputScale, space, sink);
   }
 
@@ -134,13 +134,6 @@ final class FusedLayer {
   private static void addProduct(Activation residual, Activation x, Weight weight, Activation sum) {
     sum.tensor().copyFrom(residual.tensor());
     Operators.addMatmul(sum.tensor(), x.tensor(), weight.value().transposed());
-  }
-
-  /** The gradient of a weight is {@code gradientᵀ x}. */
-  private void deliver(Weight weight, Activation gradient, Activation x, GradientSink sink) {
-    Activation target = shared.weights().gradientOf(weight, shared.type());
-    Operators.matmulInto(gradient.transposed(), x.tensor(), target.tensor());
-    shared.weights().deliver(weight, target.tensor(), sink);
   }
 
   /** Adds what comes back through a norm to the gradient that passed beside it. */

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.fused.Weights.Weight;
 import org.pretrain4j.trainer.kernels.Embedding;
@@ -12,6 +13,7 @@ import org.pretrain4j.trainer.kernels.Matrix;
 import org.pretrain4j.trainer.kernels.RmsNorm;
 import org.pretrain4j.trainer.kernels.RotaryEmbedding;
 import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.GradientSink;
@@ -32,6 +34,7 @@ public final class FusedPass implements TrainingPass {
   private final ModelConfig config;
   private final ScalarType type;
   private final WorkerPool pool;
+  private final GradientProducts products;
   private final Weight embedding;
   private final List<FusedLayer> layers = new ArrayList<>();
   private final FusedHead head;
@@ -51,11 +54,26 @@ public final class FusedPass implements TrainingPass {
       ScalarType type,
       int sequenceLength,
       WorkerPool pool) {
+    this(parent, config, storage, type, sequenceLength, pool, MklGemm.of(type));
+  }
+
+  /**
+   * @param gemm what the backward pass multiplies with, if not with libtorch's operators
+   */
+  public FusedPass(
+      NDManager parent,
+      ModelConfig config,
+      ParameterStorage storage,
+      ScalarType type,
+      int sequenceLength,
+      WorkerPool pool,
+      Optional<MklGemm> gemm) {
     this.manager = parent.newSubManager();
     this.config = config;
     this.type = type;
     this.pool = pool;
     Weights weights = new Weights(manager, storage, ModelLayout.of(config));
+    this.products = GradientProducts.of(gemm, manager, type);
     FusedLayer.Shared shared =
         new FusedLayer.Shared(
             manager,
@@ -66,6 +84,7 @@ public final class FusedPass implements TrainingPass {
             new RmsNorm(pool, config.hiddenSize(), config.rmsNormEps()),
             new RotaryEmbedding(pool, sequenceLength, config.headDim(), config.ropeTheta()),
             new DocumentAttention(config),
+            products,
             Tensor.empty(manager, ScalarType.FLOAT32, config.hiddenSize()));
     this.embedding = weights.of(ModelLayout.EMBEDDING);
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
@@ -79,7 +98,8 @@ public final class FusedPass implements TrainingPass {
     clock.start();
     long tokens = (long) batch.rows() * batch.sequenceLength();
     Workspace space =
-        workspaces.computeIfAbsent(tokens, count -> new Workspace(manager, config, type, count));
+        workspaces.computeIfAbsent(tokens, count -> new Workspace(
+                    manager, config, type, products.inputGradientType(), count));
     int[] inputs = batch.flatInputs();
     Activation first = layers.isEmpty() ? space.output : space.layers.getFirst().input;
     Embedding.forward(pool, embedding.value().matrix(), inputs, first.matrix());
@@ -97,8 +117,12 @@ public final class FusedPass implements TrainingPass {
     }
     clock.lap(Phase.BACKWARD);
     FlatLayout.Entry table = embedding.parts().getFirst();
-    try (Tensor sum = sink.sumOf(table)) {
-      Matrix target = Matrix.float32(sum.segment(), config.vocabSize(), config.hiddenSize());
+    try (GradientSink.Sum sum = sink.sumOf(table)) {
+      if (sum.first()) {
+        sum.tensor().zero();
+      }
+      Matrix target =
+          Matrix.float32(sum.tensor().segment(), config.vocabSize(), config.hiddenSize());
       Embedding.backward(pool, space.gradient.matrix(), inputs, target);
     }
     sink.partDone(0);

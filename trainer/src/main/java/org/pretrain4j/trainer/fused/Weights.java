@@ -6,16 +6,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.pretrain4j.checkpoints.FlatLayout;
-import org.pretrain4j.trainer.libtorch.ScalarType;
-import org.pretrain4j.trainer.libtorch.Tensor;
-import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterStorage;
 
-/**
- * Parameters as matrices, neighbours joined to one where they share their input, and the way of
- * their gradients to the sink.
- */
+/** Parameters as matrices, neighbours joined to one where they share their input. */
 final class Weights {
   /**
    * One matrix.
@@ -28,7 +22,6 @@ final class Weights {
   private final NDManager manager;
   private final ParameterStorage storage;
   private final Map<String, FlatLayout.Entry> entries = new HashMap<>();
-  private final Map<List<Long>, Activation> gradients = new HashMap<>();
 
   /**
    * @param manager owns the views
@@ -55,29 +48,5 @@ final class Weights {
     FlatLayout.Entry whole =
         new FlatLayout.Entry(first.name(), List.of(rows, columns), first.offset());
     return new Weight(parts, Activation.of(storage.view(manager, whole)));
-  }
-
-  /** Scratch memory for the gradient of a weight, shared by all weights of the shape. */
-  Activation gradientOf(Weight weight, ScalarType type) {
-    long rows = weight.value().tensor().size(0);
-    long columns = weight.value().tensor().size(1);
-    return gradients.computeIfAbsent(
-        List.of(rows, columns), shape -> Activation.allocate(manager, type, rows, columns));
-  }
-
-  /** Gives each part of a weight its rows of the gradient. */
-  void deliver(Weight weight, Tensor gradient, GradientSink sink) {
-    if (weight.parts().size() == 1) {
-      sink.add(weight.parts().getFirst(), gradient);
-      return;
-    }
-    long offset = 0;
-    for (FlatLayout.Entry part : weight.parts()) {
-      long[] shape = part.shape().stream().mapToLong(Long::longValue).toArray();
-      try (Tensor rows = gradient.view(manager, offset, shape)) {
-        sink.add(part, rows);
-      }
-      offset += part.elements();
-    }
   }
 }

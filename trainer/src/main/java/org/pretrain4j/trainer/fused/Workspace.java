@@ -42,7 +42,12 @@ final class Workspace {
   /** {@code [chunkTokens, vocabulary]}: logits, then their gradient. */
   final Activation logits;
 
-  Workspace(NDManager manager, ModelConfig config, ScalarType type, long tokens) {
+  Workspace(
+      NDManager manager,
+      ModelConfig config,
+      ScalarType type,
+      ScalarType inputGradientType,
+      long tokens) {
     long hidden = config.hiddenSize();
     long width = (long) config.numAttentionHeads() * config.headDim();
     long keyWidth = (long) config.numKeyValueHeads() * config.headDim();
@@ -52,7 +57,7 @@ final class Workspace {
     output = Activation.allocate(manager, type, tokens, hidden);
     gradient = Activation.allocate(manager, type, tokens, hidden);
     normed = Activation.allocate(manager, type, tokens, hidden);
-    behindNorm = Activation.allocate(manager, type, tokens, hidden);
+    behindNorm = Activation.allocate(manager, inputGradientType, tokens, hidden);
     activated = Activation.allocate(manager, type, tokens, config.intermediateSize());
     activatedGradient = Activation.allocate(manager, type, tokens, config.intermediateSize());
     attendedGradient = Activation.allocate(manager, type, tokens, width);

@@ -30,9 +30,14 @@ public record Matrix(MemorySegment memory, int rows, int columns, boolean bfloat
     return new Matrix(memory, rows, columns, false);
   }
 
+  /** Bytes of an element. */
+  public int elementBytes() {
+    return bfloat16 ? Short.BYTES : Float.BYTES;
+  }
+
   /** The memory of one row. */
   MemorySegment row(long row) {
-    long bytes = (long) columns * (bfloat16 ? Short.BYTES : Float.BYTES);
+    long bytes = (long) columns * elementBytes();
     return memory.asSlice(row * bytes, bytes);
   }
 

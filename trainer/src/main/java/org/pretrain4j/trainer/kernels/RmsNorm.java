@@ -105,7 +105,7 @@ public final class RmsNorm {
   /**
    * Gradient of {@link #forward}.
    *
-   * @param dy [rows, hiddenSize]
+   * @param dy [rows, hiddenSize], of any type
    * @param x what was normed
    * @param rstd what forward wrote
    * @param dx [rows, hiddenSize], written; may be dy
@@ -143,7 +143,7 @@ public final class RmsNorm {
       Matrix dx,
       MemorySegment dWeight) {
     check(x, weight, rstd);
-    dy.requireLike("dy", x);
+    dy.requireShape("dy", x.rows(), hiddenSize);
     dx.requireLike("dx", x);
     if (dWeight.byteSize() != (long) hiddenSize * Float.BYTES) {
       throw new IllegalArgumentException("dWeight has " + dWeight.byteSize() + " bytes");

@@ -150,6 +150,11 @@ final class Libtorch {
     return LINKER.downcallHandle(symbol(name), FunctionDescriptor.of(JAVA_INT, arguments));
   }
 
+  /** A symbol that not every build has. */
+  static Optional<MemorySegment> optionalSymbol(String name) {
+    return name.isEmpty() ? Optional.empty() : SYMBOLS.find(name);
+  }
+
   private static MemorySegment symbol(String name) {
     return SYMBOLS
         .find(name)

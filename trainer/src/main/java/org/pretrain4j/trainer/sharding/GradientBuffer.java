@@ -108,11 +108,7 @@ public abstract sealed class GradientBuffer implements GradientSink
   }
 
   @Override
-  public final Tensor sumOf(FlatLayout.Entry parameter) {
-    Tensor sum = sum(views, parameter);
-    if (begun.add(parameter)) {
-      sum.zero();
-    }
-    return sum;
+  public final Sum sumOf(FlatLayout.Entry parameter) {
+    return new Sum(sum(views, parameter), begun.add(parameter));
   }
 }

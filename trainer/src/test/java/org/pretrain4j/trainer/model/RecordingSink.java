@@ -26,8 +26,8 @@ final class RecordingSink implements GradientSink {
   }
 
   @Override
-  public Tensor sumOf(FlatLayout.Entry parameter) {
-    return sum(parameter).alias(manager);
+  public Sum sumOf(FlatLayout.Entry parameter) {
+    return new Sum(sum(parameter).alias(manager), false);
   }
 
   @Override

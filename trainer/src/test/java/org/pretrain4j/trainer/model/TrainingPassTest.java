@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -60,7 +61,10 @@ final class TrainingPassTest {
     "fused, 2, 4, 0, false, FLOAT32, 1e-5",
     "fused, 3, 1, 2, true, FLOAT32, 1e-5",
     "fused, 4, 2, 4, true, BFLOAT16, 5e-2",
-    "fused, 2, 1, 2, false, BFLOAT16, 5e-2"
+    "fused, 2, 1, 2, false, BFLOAT16, 5e-2",
+    "fused without MKL, 4, 2, 4, true, FLOAT32, 1e-5",
+    "fused without MKL, 2, 4, 0, false, FLOAT32, 1e-5",
+    "fused without MKL, 4, 2, 4, true, BFLOAT16, 5e-2"
   })
   void logitsLossAndGradientsAgreeWithTheReference(
       String kind,
@@ -158,7 +162,7 @@ final class TrainingPassTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"composed", "fused"})
+  @CsvSource({"composed", "fused", "fused without MKL"})
   void aStepLeavesAsManyLiveTensorsAsThereWereBefore(String kind) {
     ModelConfig config = config(2, 2, 4, true);
     Random random = new Random(SEED);
@@ -179,9 +183,11 @@ final class TrainingPassTest {
 
   private TrainingPass pass(
       String kind, ModelConfig config, ParameterStorage storage, ScalarType type) {
-    return kind.equals("fused")
-        ? new FusedPass(manager, config, storage, type, LENGTH, pool)
-        : new LayerwisePass(manager, config, storage, type, LENGTH);
+    return switch (kind) {
+      case "composed" -> new LayerwisePass(manager, config, storage, type, LENGTH);
+      case "fused" -> new FusedPass(manager, config, storage, type, LENGTH, pool);
+      default -> new FusedPass(manager, config, storage, type, LENGTH, pool, Optional.empty());
+    };
   }
 
   private static ModelConfig config(int layers, int kvHeads, int interval, boolean tied) {

@@ -98,8 +98,9 @@ public final class FusedPass implements TrainingPass {
     clock.start();
     long tokens = (long) batch.rows() * batch.sequenceLength();
     Workspace space =
-        workspaces.computeIfAbsent(tokens, count -> new Workspace(
-                    manager, config, type, products.inputGradientType(), count));
+        workspaces.computeIfAbsent(
+            tokens,
+            count -> new Workspace(manager, config, type, products.inputGradientType(), count));
     int[] inputs = batch.flatInputs();
     Activation first = layers.isEmpty() ? space.output : space.layers.getFirst().input;
     Embedding.forward(pool, embedding.value().matrix(), inputs, first.matrix());

@@ -30,8 +30,6 @@ sealed interface GradientProducts permits MklProducts, TensorProducts {
 
   /** By MKL where it is given, else by libtorch's operators. */
   static GradientProducts of(Optional<MklGemm> gemm, NDManager manager, ScalarType type) {
-    return gemm.isPresent()
-        ? new MklProducts(gemm.get())
-        : new TensorProducts(manager, type);
+    return gemm.isPresent() ? new MklProducts(gemm.get()) : new TensorProducts(manager, type);
   }
 }

@@ -1,12 +1,19 @@
 package org.pretrain4j.launch;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.storage.Storage;
+import org.pretrain4j.trainer.run.RunConfig;
 
 /**
  * The folder of one checkpoint, as a person names it.
@@ -40,6 +47,50 @@ record CheckpointFolder(String store, long step) {
                 new UserException(
                     path + " is no checkpoint, expected a folder such as step-0000000100"))
         .open();
+  }
+
+  /**
+   * The checkpoints of a run's folder (inside of it, or where its configuration says), or those of
+   * a folder that holds nothing else.
+   *
+   * @throws UserException if there is no such folder
+   */
+  static CheckpointStore storeAt(String place) {
+    Storage storage = new Storage(new Configuration());
+    Path folder = storage.path(place);
+    Path inside = new Path(folder, "checkpoints");
+    java.nio.file.Path config = java.nio.file.Path.of(folder.toUri().getPath(), "config.yaml");
+    boolean local = folder.toUri().getScheme() == null || folder.toUri().getScheme().equals("file");
+    try {
+      if (!storage.exists(folder)) {
+        throw new UserException(place + " does not exist; check the path");
+      }
+      if (storage.exists(inside)) {
+        return CheckpointStore.open(inside.toString());
+      }
+    } catch (IOException e) {
+      throw new UserException(place + " can't be read: " + e.getMessage(), e);
+    }
+    return CheckpointStore.open(
+        local && Files.exists(config)
+            ? ConfigurationReader.read(RunConfig.class, config, List.of())
+                .checkpoints()
+                .folder()
+                .orElseThrow()
+            : folder.toString());
+  }
+
+  /**
+   * As the other one, with at least one checkpoint.
+   *
+   * @throws UserException also if there is none
+   */
+  static CheckpointStore filledStoreAt(String place) {
+    CheckpointStore store = storeAt(place);
+    if (store.steps().isEmpty()) {
+      throw new UserException(place + " holds no checkpoints; check the path");
+    }
+    return store;
   }
 
   Checkpoint open() {

@@ -1,16 +1,13 @@
 package org.pretrain4j.launch;
 
 import ai.djl.ndarray.NDManager;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.Callable;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
-import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.tokens.Tokenizer;
@@ -131,23 +128,10 @@ final class GenerateCommand implements Callable<Integer> {
       checkpoint.verify();
       return checkpoint;
     }
-    String folder = checkpointsOf(source.run);
-    return CheckpointStore.open(folder)
+    CheckpointStore store = CheckpointFolder.storeAt(source.run.toString());
+    return store
         .newestGood(LOG::warn)
         .orElseThrow(
-            () -> new UserException("there is no checkpoint in " + folder + "; train first"));
-  }
-
-  /** In the run's folder, or where its configuration says. */
-  private static String checkpointsOf(Path run) {
-    Path inside = run.resolve("checkpoints");
-    Path config = run.resolve("config.yaml");
-    if (Files.isDirectory(inside) || !Files.exists(config)) {
-      return inside.toString();
-    }
-    return ConfigurationReader.read(RunConfig.class, config, List.of())
-        .checkpoints()
-        .folder()
-        .orElseThrow();
+            () -> new UserException("there is no checkpoint in " + store.root() + "; train first"));
   }
 }

@@ -9,6 +9,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.checkpoints.DamagedCheckpointException;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.BlockCache;
@@ -85,8 +86,20 @@ final class InspectCommand implements Callable<Integer> {
 
   private void checkpoints(Path folder) {
     CheckpointStore store = store(folder);
+    int damaged = 0;
     for (long step : store.steps()) {
-      checkpoint(store.open(step));
+      try {
+        checkpoint(store.open(step));
+      } catch (DamagedCheckpointException e) {
+        line("checkpoint", "%s", new Path(folder, "step-%010d".formatted(step)).toUri().getPath());
+        line("integrity", "%s", e.getMessage());
+        damaged++;
+      }
+    }
+    if (damaged > 0) {
+      throw new UserException(
+          "%d of %d checkpoints in %s are damaged; train goes on from the newest good one"
+              .formatted(damaged, store.steps().size(), store.root()));
     }
   }
 

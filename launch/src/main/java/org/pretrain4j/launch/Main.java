@@ -45,6 +45,7 @@ public final class Main {
             .addSubcommand(new ValidateCommand())
             .addSubcommand(new PlanCommand())
             .addSubcommand(new InspectCommand())
+            .addSubcommand(new CheckpointsCommand())
             .addSubcommand(new GenerateCommand())
             .addSubcommand(new BenchCommand())
             .setOut(new PrintWriter(System.out, true))

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -33,14 +34,7 @@ public final class ConfigurationReader {
     if (keys.isEmpty()) {
       throw new ConfigurationException(violations);
     }
-    Node.Mapping merged = keys.get();
-    for (String option : settings) {
-      Optional<Setting> setting = Setting.parse(option, violations);
-      if (setting.isPresent()) {
-        merged = setting.get().applyTo(merged, violations);
-      }
-    }
-    return bind(type, merged, violations);
+    return bind(type, overridden(keys.get(), settings, violations), violations);
   }
 
   /**
@@ -56,6 +50,30 @@ public final class ConfigurationReader {
       throw new ConfigurationException(violations);
     }
     return bind(type, keys.get(), violations);
+  }
+
+  /**
+   * A record without a file: its defaults, and what the settings say.
+   *
+   * @param settings as in {@link #read}
+   * @throws ConfigurationException listing everything that is wrong
+   */
+  public static <R extends Record> R defaults(Class<R> type, List<String> settings) {
+    List<Violation> violations = new ArrayList<>();
+    Node.Mapping keys = new Node.Mapping(new Node.Place("the command line", 0), Map.of());
+    return bind(type, overridden(keys, settings, violations), violations);
+  }
+
+  private static Node.Mapping overridden(
+      Node.Mapping keys, List<String> settings, List<Violation> violations) {
+    Node.Mapping merged = keys;
+    for (String option : settings) {
+      Optional<Setting> setting = Setting.parse(option, violations);
+      if (setting.isPresent()) {
+        merged = setting.get().applyTo(merged, violations);
+      }
+    }
+    return merged;
   }
 
   private static <R extends Record> R bind(

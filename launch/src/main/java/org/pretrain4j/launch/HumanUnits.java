@@ -2,6 +2,7 @@ package org.pretrain4j.launch;
 
 import java.time.Duration;
 import java.util.Locale;
+import org.pretrain4j.data.shards.Manifest;
 
 /** Numbers as people read them. */
 final class HumanUnits {
@@ -23,6 +24,18 @@ final class HumanUnits {
   /** A count with all of its digits: {@code 2,359,296}. */
   static String exact(long count) {
     return String.format(Locale.ROOT, "%,d", count);
+  }
+
+  /** What a dataset holds, in one line. */
+  static String dataset(String folder, Manifest manifest) {
+    return String.format(
+        Locale.ROOT,
+        "%s: documents %s, tokens %s, shards %d, %s",
+        folder,
+        exact(manifest.documents()),
+        exact(manifest.tokens()),
+        manifest.shards().size(),
+        bytes(manifest.bytes()));
   }
 
   /** Three digits and a unit; whole below a thousand. */

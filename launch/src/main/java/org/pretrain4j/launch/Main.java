@@ -41,7 +41,10 @@ public final class Main {
     CommandLine commandLine =
         new CommandLine(new Pretrain4j())
             .addSubcommand(new TrainCommand(signals))
+            .addSubcommand(new CurateCommand())
             .addSubcommand(new TokenizeCommand())
+            .addSubcommand(new MergeManifestsCommand())
+            .addSubcommand(new ShuffleCommand())
             .addSubcommand(new ValidateCommand())
             .addSubcommand(new PlanCommand())
             .addSubcommand(new InspectCommand())

@@ -7,15 +7,20 @@ import org.apache.logging.log4j.Logger;
 import org.pretrain4j.data.tokens.PreparationListener;
 import org.pretrain4j.data.tokens.Progress;
 
-/** How far tokenizing is: a live line on a terminal, elsewhere a line every so often. */
+/** How far a preparation of data is: a live line on a terminal, elsewhere a line every so often. */
 final class PreparationProgress implements PreparationListener, AutoCloseable {
   private static final Logger LOG = LogManager.getLogger(PreparationProgress.class);
   private static final long INTERVAL_NANOS = Duration.ofSeconds(10).toNanos();
 
+  private final String done;
   private final LiveLine out;
   private long lastLine;
 
-  PreparationProgress(LiveLine out) {
+  /**
+   * @param done what has become of the input, such as "tokenized"
+   */
+  PreparationProgress(String done, LiveLine out) {
+    this.done = done;
     this.out = out;
     this.lastLine = out.nanoTime();
   }
@@ -35,21 +40,29 @@ final class PreparationProgress implements PreparationListener, AutoCloseable {
     LOG.warn(message);
   }
 
-  static String line(Progress progress) {
+  private String line(Progress progress) {
     String left =
         Double.isNaN(progress.secondsLeft())
             ? ""
             : ", "
                 + HumanUnits.time(Duration.ofMillis(Math.round(1000 * progress.secondsLeft())))
                 + " left";
+    String tokens =
+        progress.tokens() == 0
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                ": %s tokens, %s tokens/s",
+                HumanUnits.count(progress.tokens()),
+                HumanUnits.count(progress.tokensPerSecond()));
     return String.format(
         Locale.ROOT,
-        "tokenized %s of %s: %s tokens, %.1f MB/s, %s tokens/s%s",
+        "%s %s of %s%s, %.1f MB/s%s",
+        done,
         HumanUnits.bytes(progress.inputBytes()),
         HumanUnits.bytes(progress.totalInputBytes()),
-        HumanUnits.count(progress.tokens()),
+        tokens,
         progress.megabytesPerSecond(),
-        HumanUnits.count(progress.tokensPerSecond()),
         left);
   }
 

@@ -1,9 +1,7 @@
 package org.pretrain4j.launch;
 
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -12,15 +10,13 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.Manifest;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.DocumentInput;
-import org.pretrain4j.data.text.TextFormat;
-import org.pretrain4j.data.text.TextInputs;
 import org.pretrain4j.data.tokens.TokenizeJob;
 import org.pretrain4j.data.tokens.TokenizeOptions;
 import org.pretrain4j.data.tokens.Tokenizer;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Turns text into a folder of token shards. */
@@ -28,8 +24,12 @@ import picocli.CommandLine.Spec;
     name = "tokenize",
     header = "Turns text, JSONL, Parquet and Arrow into shards of tokens.",
     description = {
-      "Reads plain files and those compressed by gzip or zstd. A job that was killed goes on where it"
-          + " stopped when it is started again, and its result is the same."
+      "Reads plain files and those compressed by gzip or zstd, and corpora that datatrove (.ds) or"
+          + " Megatron-LM (.idx with .bin) tokenized. A job that was killed goes on where it stopped"
+          + " when it is started again, and its result is the same.",
+      "",
+      "On several machines, each takes a part of the inputs: --worker 0/16 on the first to 15/16 on"
+          + " the last, all with the same output; then merge-manifests joins their parts."
     },
     footer = {
       "",
@@ -38,23 +38,15 @@ import picocli.CommandLine.Spec;
       "  pretrain4j tokenize --tokenizer tokenizer.json --output hdfs://nn/shards/books"
           + " 'books-*.jsonl.gz' --text-column body",
       "  pretrain4j tokenize --tokenizer tokenizer.json --output shards/web 'web-*.jsonl.zst'"
-          + " --worker 3/16"
+          + " --worker 3/16",
+      "  pretrain4j tokenize --tokenizer tokenizer.json --output shards/old 'megatron/*.idx'"
     })
 final class TokenizeCommand implements Callable<Integer> {
   private static final Pattern WORKER = Pattern.compile("([0-9]{1,6})/([0-9]{1,6})");
-  private static final Pattern JSON_LINES =
-      Pattern.compile(".*\\.(jsonl|ndjson)(\\.(gz|zst|zstd))?");
 
   @Spec private CommandSpec spec;
 
-  @Parameters(
-      paramLabel = "INPUT",
-      arity = "1..*",
-      description = {
-        "Files, folders or patterns with * ? [] {} **, on any file system that Hadoop knows; quote"
-            + " patterns, so that the shell leaves them alone."
-      })
-  private List<String> inputs;
+  @Mixin private InputOptions inputs;
 
   @Option(
       names = "--output",
@@ -78,22 +70,6 @@ final class TokenizeCommand implements Callable<Integer> {
   private String endOfDocument;
 
   @Option(
-      names = "--format",
-      paramLabel = "FORMAT",
-      description = {
-        "How the inputs hold documents: ${COMPLETION-CANDIDATES} (default: jsonl, parquet or arrow if"
-            + " all inputs are called so, else text, where a file is a document)."
-      })
-  private TextFormat format;
-
-  @Option(
-      names = "--text-column",
-      paramLabel = "NAME",
-      defaultValue = "text",
-      description = "The field or column that holds the text (default: ${DEFAULT-VALUE}).")
-  private String textColumn;
-
-  @Option(
       names = "--shard-tokens",
       paramLabel = "N",
       description = "A shard ends with the document that reaches so many tokens (default: 2^28).")
@@ -114,30 +90,19 @@ final class TokenizeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Storage storage = new Storage(new Configuration());
-    TextFormat actual = format == null ? guess() : format;
-    List<DocumentInput> documents = TextInputs.find(storage, inputs, actual, textColumn);
-    report(run(storage, documents));
+    Manifest manifest = run(storage, inputs.find(storage));
+    spec.commandLine().getOut().println(HumanUnits.dataset(output, manifest));
     return ExitCode.OK.number();
   }
 
   private Manifest run(Storage storage, List<DocumentInput> documents) {
     try (Tokenizer tokenizer = Tokenizer.load(storage, tokenizerFile, endOfDocument);
-        PreparationProgress progress = new PreparationProgress(LiveLine.onStandardOutput())) {
+        PreparationProgress progress =
+            new PreparationProgress("tokenized", LiveLine.onStandardOutput())) {
       return new TokenizeJob(
               storage, tokenizer, documents, storage.path(output), options(), progress)
           .run();
     }
-  }
-
-  private TextFormat guess() {
-    if (inputs.stream().allMatch(input -> JSON_LINES.matcher(input).matches())) {
-      return TextFormat.JSONL;
-    }
-    if (inputs.stream().allMatch(input -> input.endsWith(".parquet"))) {
-      return TextFormat.PARQUET;
-    }
-    boolean arrow = inputs.stream().allMatch(input -> input.endsWith(".arrow"));
-    return arrow ? TextFormat.ARROW : TextFormat.TEXT;
   }
 
   private TokenizeOptions options() {
@@ -153,18 +118,5 @@ final class TokenizeCommand implements Callable<Integer> {
     }
     return new TokenizeOptions(
         shardTokens, TokenizeOptions.DEFAULT_BLOCK_TOKENS, number, of, threads);
-  }
-
-  private void report(Manifest manifest) {
-    PrintWriter out = spec.commandLine().getOut();
-    out.println(
-        String.format(
-            Locale.ROOT,
-            "%s: documents %s, tokens %s, shards %d, %s",
-            output,
-            HumanUnits.exact(manifest.documents()),
-            HumanUnits.exact(manifest.tokens()),
-            manifest.shards().size(),
-            HumanUnits.bytes(manifest.bytes())));
   }
 }

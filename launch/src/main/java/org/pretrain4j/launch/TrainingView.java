@@ -24,7 +24,7 @@ final class TrainingView implements TrainingListener, AutoCloseable {
 
   TrainingView(RunConfig config, LiveLine out) {
     this.out = out;
-    this.preparation = new PreparationProgress(out);
+    this.preparation = new PreparationProgress("tokenized", out);
     this.steps =
         new TrainingProgress(
             out, TABLE_INTERVAL, config.totalSteps(), config.training().globalBatchTokens());

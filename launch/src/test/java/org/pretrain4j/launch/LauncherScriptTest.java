@@ -192,6 +192,26 @@ class LauncherScriptTest {
     assertTrue(result.out.contains("arg=-Xmx3g\narg=-Dx=y\n"), result.out);
   }
 
+  @Test
+  void optionalPartsHaveABuildOfTheirOwn() throws Exception {
+    Path plain = jarOf(start("train"));
+    Path withS3 = jarOf(start(Map.of("PRETRAIN4J_PROFILES", "s3"), "train"));
+    assertTrue(mavenCalls().getLast().contains(" -Ps3 "), mavenCalls().getLast());
+    assertFalse(mavenCalls().getFirst().contains("-P"), mavenCalls().getFirst());
+    assertEquals(plain, jarOf(start("train")), "each keeps its own");
+    assertEquals(withS3, jarOf(start(Map.of("PRETRAIN4J_PROFILES", "s3"), "train")));
+    assertEquals(2, mavenCalls().size());
+    Result odd = start(Map.of("PRETRAIN4J_PROFILES", "s3 -Dx"), "train");
+    assertEquals(2, odd.code);
+    assertEquals(1, odd.errorLines(), odd.err);
+  }
+
+  @Test
+  void hadoopsConfigurationIsOnTheClassPath() throws Exception {
+    Result result = start(Map.of("HADOOP_CONF_DIR", "/etc/hadoop/conf"), "train");
+    assertTrue(result.out.contains("arg=/etc/hadoop/conf:" + project.toRealPath()), result.out);
+  }
+
   private void makeJdk(String version) throws IOException {
     Files.createDirectories(jdk.resolve("bin"));
     Files.writeString(jdk.resolve("release"), "JAVA_VERSION=\"" + version + "\"\n");

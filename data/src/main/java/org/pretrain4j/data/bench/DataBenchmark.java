@@ -1,28 +1,34 @@
 package org.pretrain4j.data.bench;
 
-import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.LibUtils;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.random.SplitMix64;
 import org.pretrain4j.data.shards.BlockCache;
 import org.pretrain4j.data.shards.Manifest;
 import org.pretrain4j.data.shards.ManifestFile;
+import org.pretrain4j.data.shards.ReadPolicy;
 import org.pretrain4j.data.shards.SequenceCursor;
 import org.pretrain4j.data.shards.ShardEntry;
 import org.pretrain4j.data.shards.ShardWriter;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.shards.TokenizerIdentity;
+import org.pretrain4j.data.storage.LocalCache;
 import org.pretrain4j.data.storage.Storage;
+import org.pretrain4j.data.text.ArithmeticInput;
 import org.pretrain4j.data.text.Document;
 import org.pretrain4j.data.text.DocumentInput;
 import org.pretrain4j.data.text.DocumentReader;
@@ -35,6 +41,8 @@ import org.pretrain4j.data.tokens.Tokenizer;
 public final class DataBenchmark {
   private static final int REPETITIONS = 3;
   private static final int SEQUENCE_LENGTH = 4096;
+  // Less than what is read, so that blocks are decoded anew in each repetition.
+  private static final long DECODED_BYTES = 8L << 20;
 
   private final Storage storage;
   private final String tokenizerPath;
@@ -47,15 +55,21 @@ public final class DataBenchmark {
    * @param textBytes of the inputs, as stored
    * @param tokensPerSecond of the whole job: reading, tokenizing, writing shards
    * @param megabytesPerSecond of the same
-   * @param directMegabytesPerSecond of the Hugging Face library called through DJL by as many
-   *     threads on the same documents, tokens thrown away
+   * @param directMegabytesPerSecond of the Hugging Face library called by as many threads on the
+   *     same documents, which are in memory: its encode and its ids, nothing else
    */
   public record TokenizeRates(
       long textBytes,
       int threads,
       double tokensPerSecond,
       double megabytesPerSecond,
-      double directMegabytesPerSecond) {}
+      double directMegabytesPerSecond) {
+
+    /** The job's rate as a share of the library's own. */
+    public double shareOfDirect() {
+      return megabytesPerSecond / directMegabytesPerSecond;
+    }
+  }
 
   /**
    * Reading shards in sequences on one thread, from whatever cache the file system has.
@@ -71,6 +85,12 @@ public final class DataBenchmark {
       double tokensPerSecond,
       double megabytesPerSecond,
       double plainMegabytesPerSecond) {}
+
+  /**
+   * @param tokens tokenized, written and read
+   * @param liveBytes the most of the heap that a collection left
+   */
+  public record MemoryUse(long tokens, long liveBytes) {}
 
   /**
    * @param folder for what the benchmark writes, on the file system to measure
@@ -124,36 +144,48 @@ public final class DataBenchmark {
     return texts;
   }
 
-  /** Seconds of DJL's own encode on all texts. */
+  /** Seconds of the library's encode on all texts, below DJL's own, which copies far more. */
   private double direct(List<String> texts, int threads) throws IOException {
-    Map<String, String> options =
-        Map.of("addSpecialTokens", "false", "truncation", "false", "padding", "false");
-    try (InputStream file = storage.open(storage.path(tokenizerPath));
-        HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.newInstance(file, options);
-        ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+    LibUtils.checkStatus();
+    TokenizersLibrary library = TokenizersLibrary.LIB;
+    long handle =
+        library.createTokenizerFromString(
+            new String(storage.read(storage.path(tokenizerPath)), StandardCharsets.UTF_8));
+    try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
       AtomicInteger next = new AtomicInteger();
       long started = System.nanoTime();
-      List<Future<?>> workers = new ArrayList<>();
+      List<Future<Long>> workers = new ArrayList<>();
       for (int t = 0; t < threads; t++) {
         workers.add(
             pool.submit(
                 () -> {
+                  long tokens = 0;
                   for (int i = next.getAndIncrement();
                       i < texts.size();
                       i = next.getAndIncrement()) {
-                    tokenizer.encode(texts.get(i), false, false).getIds();
+                    long encoding = library.encode(handle, texts.get(i), false);
+                    tokens += library.getTokenIds(encoding).length;
+                    library.deleteEncoding(encoding);
                   }
+                  return tokens;
                 }));
       }
-      for (Future<?> worker : workers) {
-        worker.get();
+      long tokens = 0;
+      for (Future<Long> worker : workers) {
+        tokens += worker.get();
       }
-      return (System.nanoTime() - started) / 1e9;
+      double seconds = (System.nanoTime() - started) / 1e9;
+      if (tokens == 0) {
+        throw new UserException("the text to measure with has no tokens; name other files");
+      }
+      return seconds;
     } catch (ExecutionException e) {
       throw new IllegalStateException("the direct tokenization failed", e.getCause());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted", e);
+    } finally {
+      library.deleteTokenizer(handle);
     }
   }
 
@@ -162,12 +194,14 @@ public final class DataBenchmark {
    *
    * @param vocabSize decides between two and four bytes a token; ids follow a Zipf-like law, as
    *     those of text do
+   * @param cache through which a remote folder is read; the last of the repetitions finds it warm
    */
-  public ReadRates read(int vocabSize, long tokens) throws IOException {
+  public ReadRates read(int vocabSize, long tokens, Optional<LocalCache> cache) throws IOException {
     Path data = new Path(folder, "read-" + vocabSize);
     storage.delete(data);
     TokenizerIdentity tokenizer = new TokenizerIdentity("sha256:benchmark", vocabSize, 0);
     writeRandom(data, tokenizer, tokens);
+    ReadPolicy policy = cache.map(ReadPolicy.stop()::withLocalCache).orElse(ReadPolicy.stop());
     double plain = Double.POSITIVE_INFINITY;
     double read = Double.POSITIVE_INFINITY;
     long bytes = 0;
@@ -177,14 +211,10 @@ public final class DataBenchmark {
       bytes = readPlainly(data);
       plain = Math.min(plain, (System.nanoTime() - started) / 1e9);
       ShardedDataset dataset =
-          ShardedDataset.open(storage, data, tokenizer, new BlockCache(8L << 20));
-      SequenceCursor cursor = dataset.cursor(SEQUENCE_LENGTH);
+          ShardedDataset.open(storage, data, tokenizer, new BlockCache(DECODED_BYTES), policy);
       started = System.nanoTime();
-      for (long s = 0; s < cursor.size(); s++) {
-        cursor.read(s);
-      }
+      count = readAll(dataset);
       read = Math.min(read, (System.nanoTime() - started) / 1e9);
-      count = cursor.size() * (SEQUENCE_LENGTH + 1L);
     }
     storage.delete(data);
     return new ReadRates(
@@ -193,6 +223,40 @@ public final class DataBenchmark {
         count / read,
         bytes / 1e6 / read,
         bytes / 1e6 / plain);
+  }
+
+  private static long readAll(ShardedDataset dataset) {
+    SequenceCursor cursor = dataset.cursor(SEQUENCE_LENGTH);
+    for (long s = 0; s < cursor.size(); s++) {
+      cursor.read(s);
+    }
+    return cursor.size() * (SEQUENCE_LENGTH + 1L);
+  }
+
+  /**
+   * Tokenizes generated documents and reads their shards, while the heap is collected again and
+   * again.
+   */
+  public MemoryUse memory(long documents, int threads) throws IOException {
+    Path data = new Path(folder, "memory");
+    storage.delete(data);
+    try (Tokenizer tokenizer = Tokenizer.load(storage, tokenizerPath, endOfDocument);
+        LiveHeap heap = new LiveHeap()) {
+      Manifest manifest =
+          new TokenizeJob(
+                  storage,
+                  tokenizer,
+                  List.of(new ArithmeticInput(documents, 1)),
+                  data,
+                  TokenizeOptions.defaults().withThreads(threads),
+                  PreparationListener.NONE)
+              .run();
+      readAll(
+          ShardedDataset.open(storage, data, tokenizer.identity(), new BlockCache(DECODED_BYTES)));
+      return new MemoryUse(manifest.tokens(), heap.mostBytes());
+    } finally {
+      storage.delete(data);
+    }
   }
 
   private void writeRandom(Path data, TokenizerIdentity tokenizer, long tokens) throws IOException {

@@ -35,8 +35,7 @@ public record Curation(QualityRules rules, boolean exact, Optional<NearDuplicate
    * @throws UserException if an input is malformed or holds tokens
    */
   public CurationResult decide(List<DocumentInput> inputs) {
-    Set<HashValue128> seen = new HashSet<>();
-    Optional<NearDuplicates.Index> index = near.map(NearDuplicates::index);
+    Decider decider = new Decider();
     List<DocumentInput> curated = new ArrayList<>();
     CurationReport.Builder report = new CurationReport.Builder();
     for (DocumentInput input : inputs) {
@@ -44,7 +43,7 @@ public record Curation(QualityRules rules, boolean exact, Optional<NearDuplicate
       int number = 0;
       try (DocumentReader reader = input.open()) {
         for (Document document = reader.next(); document != null; document = reader.next()) {
-          Optional<DropReason> reason = reason(document, seen, index);
+          Optional<DropReason> reason = decider.decide(traits(document));
           report.add(document, reason);
           if (reason.isPresent()) {
             dropped.set(number);
@@ -59,17 +58,44 @@ public record Curation(QualityRules rules, boolean exact, Optional<NearDuplicate
     return new CurationResult(curated, report.build());
   }
 
-  private Optional<DropReason> reason(
-      Document document, Set<HashValue128> seen, Optional<NearDuplicates.Index> index) {
+  /**
+   * What decisions need to know of a document.
+   *
+   * @param fingerprint of the text; null if a rule is broken or it is not asked for
+   * @param signature for near duplicates; null likewise
+   */
+  record Traits(Optional<DropReason> broken, HashValue128 fingerprint, byte[] signature) {}
+
+  /**
+   * A function of the document alone, for any thread.
+   *
+   * @throws UserException if it holds tokens instead of text
+   */
+  Traits traits(Document document) {
     Optional<DropReason> broken = broken(document);
-    if (broken.isPresent()) {
-      return broken;
+    return broken.isPresent()
+        ? new Traits(broken, null, null)
+        : new Traits(
+            broken,
+            exact ? fingerprint(document.text()) : null,
+            near.map(rule -> rule.sketcher().signature(document.text())).orElse(null));
+  }
+
+  /** Decides on one document after the other, in their order. Not thread-safe. */
+  final class Decider {
+    private final Set<HashValue128> seen = new HashSet<>();
+    private final Optional<NearDuplicates.Index> index = near.map(NearDuplicates::index);
+
+    Optional<DropReason> decide(Traits traits) {
+      if (traits.broken().isPresent()) {
+        return traits.broken();
+      }
+      if (exact && !seen.add(traits.fingerprint())) {
+        return Optional.of(DropReason.DUPLICATE);
+      }
+      boolean known = index.isPresent() && index.get().isKnown(traits.signature());
+      return known ? Optional.of(DropReason.NEAR_DUPLICATE) : Optional.empty();
     }
-    if (exact && !seen.add(fingerprint(document.text()))) {
-      return Optional.of(DropReason.DUPLICATE);
-    }
-    boolean known = index.isPresent() && index.get().isKnown(document.text());
-    return known ? Optional.of(DropReason.NEAR_DUPLICATE) : Optional.empty();
   }
 
   /**

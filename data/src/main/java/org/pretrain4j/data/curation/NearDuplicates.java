@@ -23,15 +23,19 @@ import org.pretrain4j.configuration.UserException;
  */
 public record NearDuplicates(int shingleWords, int bands, int rows, double threshold)
     implements Serializable {
+  static final int MAX_VALUES = 4096;
+
   public NearDuplicates {
-    if (shingleWords < 1 || bands < 1 || rows < 1 || bands * (long) rows > 4096) {
+    if (shingleWords < 1 || bands < 1 || rows < 1 || bands * (long) rows > MAX_VALUES) {
       throw new UserException(
           shingleWords
               + " words, "
               + bands
               + " bands of "
               + rows
-              + " rows; expected 1 or more, and up to 4096 values in all");
+              + " rows; expected 1 or more, and up to "
+              + MAX_VALUES
+              + " values in all");
     }
     if (!(threshold > 0 && threshold <= 1)) {
       throw new UserException("threshold: " + threshold + "; expected a number up to 1, above 0");
@@ -56,7 +60,7 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
     return new Index();
   }
 
-  /** Documents seen so far. Not thread-safe. */
+  /** Signatures seen so far. Not thread-safe. */
   final class Index {
     private final Sketcher sketcher = sketcher();
     private final List<byte[]> signatures = new ArrayList<>();
@@ -69,8 +73,7 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
     }
 
     /** True if a document like this was added before; else adds it. */
-    boolean isKnown(String text) {
-      byte[] signature = sketcher.signature(text);
+    boolean isKnown(byte[] signature) {
       long[] keys = sketcher.bandKeys(signature);
       for (int band = 0; band < bands; band++) {
         for (int candidate : buckets.get(band).getOrDefault(keys[band], List.of())) {

@@ -5,6 +5,7 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.zip.CRC32C;
@@ -20,6 +21,9 @@ import org.pretrain4j.data.storage.Storage;
  * sequences and the CRC-32C of each bucket. Sequences are bytes by {@link SequenceCodec}.
  */
 final class ChunkFiles {
+  // A request to a remote file system costs as much as some megabytes.
+  private static final int READ_BYTES = 8 << 20;
+
   private final Storage storage;
   private final Path folder;
   private final int tokens;
@@ -39,6 +43,15 @@ final class ChunkFiles {
 
   boolean exists(int chunk) throws IOException {
     return storage.exists(path(chunk));
+  }
+
+  /** Chunks that are there; they are written in order. */
+  int count() throws IOException {
+    int count = 0;
+    while (exists(count)) {
+      count++;
+    }
+    return count;
   }
 
   void write(int chunk, Sequence[] sequences, int[] bucketOf) throws IOException {
@@ -101,11 +114,15 @@ final class ChunkFiles {
         throw damaged(path);
       }
       CRC32C crc = new CRC32C();
-      byte[] bytes = new byte[4 * tokens];
-      for (int i = from; i < to; i++) {
-        in.readFully(4L * tokens * i, bytes);
+      int size = 4 * tokens;
+      int atOnce = Math.max(1, READ_BYTES / size);
+      for (int i = from; i < to; i += atOnce) {
+        byte[] bytes = new byte[size * Math.min(atOnce, to - i)];
+        in.readFully((long) size * i, bytes);
         crc.update(bytes, 0, bytes.length);
-        sequences.add(SequenceCodec.decode(bytes));
+        for (int at = 0; at < bytes.length; at += size) {
+          sequences.add(SequenceCodec.decode(Arrays.copyOfRange(bytes, at, at + size)));
+        }
       }
       if ((int) crc.getValue() != checksum) {
         throw damaged(path);

@@ -112,20 +112,25 @@ public final class ShuffleJob {
       ChunkFiles files =
           new ChunkFiles(storage, chunks, options.sequenceLength() + 1, plan.buckets());
       storage.deleteTemporaries(chunks, "chunk-");
-      int count = scatter(dataset.cursor(options.sequenceLength()), files, plan);
+      ShuffleProgress progress =
+          new ShuffleProgress(
+              listener, dataset.manifest().bytes(), plan, files.count(), state.shards().size());
+      int count = scatter(dataset.cursor(options.sequenceLength()), files, plan, progress);
       for (int bucket = state.shards().size(); bucket < plan.buckets(); bucket++) {
         ShardEntry shard =
             plan.writeShard(
                 storage, target, dataset.manifest().tokenizer(), bucket, files.read(count, bucket));
         state = state.with(shard, bucket + 1, 0);
         state.write(storage, target, JOURNAL);
+        progress.gathered(bucket + 1, shard.tokens());
       }
     }
     return state;
   }
 
   /** First pass; returns the number of chunks. */
-  private int scatter(SequenceCursor cursor, ChunkFiles files, ShufflePlan plan)
+  private int scatter(
+      SequenceCursor cursor, ChunkFiles files, ShufflePlan plan, ShuffleProgress progress)
       throws IOException {
     long perChunk = plan.perShard();
     int chunk = 0;
@@ -139,6 +144,7 @@ public final class ShuffleJob {
       for (int i = 0; i < count; i++) {
         sequences[i] = cursor.read(from + i);
         bucketOf[i] = plan.bucketOf(from + i);
+        progress.scattered(from + i);
       }
       files.write(chunk, sequences, bucketOf);
     }

@@ -3,15 +3,17 @@ package org.pretrain4j.data.tokens;
 /**
  * How far a preparation job is.
  *
- * @param inputBytes bytes of input read so far (compressed bytes of compressed files)
+ * @param inputBytes bytes of input done so far (compressed bytes of compressed files)
+ * @param resumedBytes of them that an earlier start of the job had done
  * @param totalInputBytes bytes of all inputs
- * @param documents documents written
- * @param tokens tokens written, ends of documents included
- * @param seconds since the job (or this continuation of it) began
- * @param secondsLeft estimated from the bytes read in this run; NaN before the first byte
+ * @param documents documents written since the start
+ * @param tokens tokens written since the start, ends of documents included
+ * @param seconds since the start
+ * @param secondsLeft estimated from the bytes done since the start; NaN before the first byte
  */
 public record Progress(
     long inputBytes,
+    long resumedBytes,
     long totalInputBytes,
     long documents,
     long tokens,
@@ -19,7 +21,7 @@ public record Progress(
     double secondsLeft) {
 
   public double megabytesPerSecond() {
-    return inputBytes / 1e6 / seconds;
+    return (inputBytes - resumedBytes) / 1e6 / seconds;
   }
 
   public double tokensPerSecond() {

@@ -1,14 +1,9 @@
 package org.pretrain4j.data.tokens;
 
 import java.io.IOException;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.Manifest;
@@ -17,7 +12,9 @@ import org.pretrain4j.data.shards.ShardWriter;
 import org.pretrain4j.data.storage.FolderLock;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.Document;
+import org.pretrain4j.data.text.DocumentFeed;
 import org.pretrain4j.data.text.DocumentInput;
+import org.pretrain4j.data.text.DocumentPipeline;
 
 /**
  * Tokenizes documents into a dataset folder. The shards depend on inputs, tokenizer and options,
@@ -26,7 +23,6 @@ import org.pretrain4j.data.text.DocumentInput;
  */
 public final class TokenizeJob {
   private static final int BATCH_CHARACTERS = 1 << 16;
-  private static final long MAX_CHARACTERS_IN_FLIGHT = 64L << 20;
 
   private final Storage storage;
   private final Tokenizer tokenizer;
@@ -122,52 +118,34 @@ public final class TokenizeJob {
     ShardWriter writer = null;
     try (DocumentFeed feed =
             new DocumentFeed(inputs, state.nextInput(), state.nextDocument(), BATCH_CHARACTERS);
-        ExecutorService pool =
-            Executors.newFixedThreadPool(
-                options.threads(), Thread.ofPlatform().name("tokenize-", 0).daemon().factory())) {
-      ProgressMeter meter = new ProgressMeter(feed, inputs, listener);
-      ArrayDeque<Future<EncodedBatch>> pending = new ArrayDeque<>();
-      ArrayDeque<Long> sizes = new ArrayDeque<>();
-      long inFlight = 0;
-      try {
-        while (true) {
-          while (pending.size() < 4 * options.threads() + 4
-              && inFlight < MAX_CHARACTERS_IN_FLIGHT
-              && feed.hasNext()) {
-            DocumentFeed.Batch batch = feed.next();
-            pending.add(pool.submit(() -> encode(batch)));
-            sizes.add(batch.characters());
-            inFlight += batch.characters();
+        DocumentPipeline<EncodedDocument> pipeline =
+            new DocumentPipeline<>(feed, options.threads(), this::encode)) {
+      long totalBytes = inputs.stream().mapToLong(DocumentInput::bytes).sum();
+      ProgressMeter meter = new ProgressMeter(listener, totalBytes, feed.skippedBytes());
+      for (List<EncodedDocument> documents = pipeline.next();
+          !documents.isEmpty();
+          documents = pipeline.next()) {
+        for (EncodedDocument document : documents) {
+          if (writer == null) {
+            Path shard = new Path(folder, files.shard(state.shards().size()));
+            writer = new ShardWriter(storage, shard, tokenizer.identity(), options.blockTokens());
           }
-          if (pending.isEmpty()) {
-            break;
+          writer.add(document.tokens());
+          meter.wrote(document.tokens().length);
+          if (writer.tokens() >= options.shardTokens()) {
+            state = state.with(writer.finish(), document.input(), document.document() + 1);
+            writer.close();
+            writer = null;
+            state.write(storage, folder, files.journal());
           }
-          EncodedBatch batch = get(pending.remove());
-          inFlight -= sizes.remove();
-          for (EncodedDocument document : batch.documents()) {
-            if (writer == null) {
-              Path shard = new Path(folder, files.shard(state.shards().size()));
-              writer = new ShardWriter(storage, shard, tokenizer.identity(), options.blockTokens());
-            }
-            writer.add(document.tokens());
-            meter.wrote(document.tokens().length);
-            if (writer.tokens() >= options.shardTokens()) {
-              state = state.with(writer.finish(), document.input(), document.document() + 1);
-              writer.close();
-              writer = null;
-              state.write(storage, folder, files.journal());
-            }
-          }
-          meter.report(false);
         }
-        if (writer != null) {
-          state = state.with(writer.finish(), inputs.size(), 0);
-          state.write(storage, folder, files.journal());
-        }
-        meter.report(true);
-      } finally {
-        pool.shutdownNow();
+        meter.report(feed.bytesRead(), false);
       }
+      if (writer != null) {
+        state = state.with(writer.finish(), inputs.size(), 0);
+        state.write(storage, folder, files.journal());
+      }
+      meter.report(feed.bytesRead(), true);
     } finally {
       if (writer != null) {
         writer.close();
@@ -185,16 +163,10 @@ public final class TokenizeJob {
 
   private record EncodedDocument(int[] tokens, int input, long document) {}
 
-  private record EncodedBatch(List<EncodedDocument> documents) {}
-
-  private EncodedBatch encode(DocumentFeed.Batch batch) {
-    List<EncodedDocument> encoded = new ArrayList<>(batch.documents().size());
-    for (DocumentFeed.Numbered numbered : batch.documents()) {
-      Document document = numbered.document();
-      int[] ids = document.text() == null ? checked(document) : tokenizer.encode(document.text());
-      encoded.add(new EncodedDocument(ended(ids), numbered.input(), numbered.number()));
-    }
-    return new EncodedBatch(encoded);
+  private EncodedDocument encode(DocumentFeed.Numbered numbered) {
+    Document document = numbered.document();
+    int[] ids = document.text() == null ? checked(document) : tokenizer.encode(document.text());
+    return new EncodedDocument(ended(ids), numbered.input(), numbered.number());
   }
 
   private int[] checked(Document document) {
@@ -219,19 +191,5 @@ public final class TokenizeJob {
     int[] ended = Arrays.copyOf(tokens, tokens.length + 1);
     ended[tokens.length] = tokenizer.endOfDocument();
     return ended;
-  }
-
-  private static EncodedBatch get(Future<EncodedBatch> future) {
-    try {
-      return future.get();
-    } catch (ExecutionException e) {
-      if (e.getCause() instanceof RuntimeException cause) {
-        throw cause;
-      }
-      throw new IllegalStateException("tokenization failed", e.getCause());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new UserException("tokenization was interrupted; run it again to go on", e);
-    }
   }
 }

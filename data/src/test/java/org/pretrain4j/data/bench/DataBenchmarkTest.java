@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.data.Fixtures;
@@ -23,8 +24,8 @@ class DataBenchmarkTest {
             "<|end_of_text|>",
             Fixtures.hadoop(folder));
     long tokens = Long.getLong("bench.tokens", 100_000);
-    DataBenchmark.ReadRates two = benchmark.read(50_000, tokens);
-    DataBenchmark.ReadRates four = benchmark.read(128_256, tokens);
+    DataBenchmark.ReadRates two = benchmark.read(50_000, tokens, Optional.empty());
+    DataBenchmark.ReadRates four = benchmark.read(128_256, tokens, Optional.empty());
     System.out.println(two + "\n" + four);
     assertEquals(List.of("uint16", "int32"), List.of(two.tokens(), four.tokens()));
     assertTrue(two.tokensPerSecond() > 0 && two.bytes() < four.bytes());

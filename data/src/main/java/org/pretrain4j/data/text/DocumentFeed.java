@@ -1,21 +1,18 @@
-package org.pretrain4j.data.tokens;
+package org.pretrain4j.data.text;
 
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import org.pretrain4j.data.text.Document;
-import org.pretrain4j.data.text.DocumentInput;
-import org.pretrain4j.data.text.DocumentReader;
 
 /** Reads inputs one after the other and groups their documents into batches of similar size. */
-final class DocumentFeed implements AutoCloseable {
+public final class DocumentFeed implements AutoCloseable {
   /**
    * @param input number of the input
    * @param number of the document in its input
    */
-  record Numbered(Document document, int input, long number) {}
+  public record Numbered(Document document, int input, long number) {}
 
-  record Batch(List<Numbered> documents, long characters) {}
+  public record Batch(List<Numbered> documents, long characters) {}
 
   private final List<DocumentInput> inputs;
   private final int batchCharacters;
@@ -26,8 +23,13 @@ final class DocumentFeed implements AutoCloseable {
   private DocumentReader reader;
   private Document ahead;
 
-  /** Begins at a document of an input. */
-  DocumentFeed(List<DocumentInput> inputs, int firstInput, long firstDocument, int batchCharacters)
+  /**
+   * Begins at a document of an input.
+   *
+   * @param batchCharacters a batch ends with the document that reaches so many
+   */
+  public DocumentFeed(
+      List<DocumentInput> inputs, int firstInput, long firstDocument, int batchCharacters)
       throws IOException {
     this.inputs = inputs;
     this.batchCharacters = batchCharacters;
@@ -44,15 +46,17 @@ final class DocumentFeed implements AutoCloseable {
   }
 
   /** Bytes of the inputs before the first document. */
-  long skippedBytes() {
+  public long skippedBytes() {
     return skippedBytes;
   }
 
-  boolean hasNext() {
+  /** True if a document is left. */
+  public boolean hasNext() {
     return ahead != null;
   }
 
-  Batch next() throws IOException {
+  /** The next documents; call it only if there is one. */
+  public Batch next() throws IOException {
     List<Numbered> documents = new ArrayList<>();
     long characters = 0;
     while (ahead != null && (documents.isEmpty() || characters < batchCharacters)) {
@@ -81,7 +85,7 @@ final class DocumentFeed implements AutoCloseable {
   }
 
   /** Bytes of the inputs that were read, those before the first document included. */
-  long bytesRead() {
+  public long bytesRead() {
     return finishedBytes + (reader == null ? 0 : reader.bytesRead());
   }
 

@@ -1,0 +1,63 @@
+package org.pretrain4j.launch;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import org.pretrain4j.data.storage.Storage;
+import org.pretrain4j.data.text.DocumentInput;
+import org.pretrain4j.data.text.TextFormat;
+import org.pretrain4j.data.text.TextInputs;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Documents, as every command takes them that reads a corpus. */
+final class InputOptions {
+  private static final Map<TextFormat, Pattern> NAMES =
+      Map.of(
+          TextFormat.JSONL, Pattern.compile(".*\\.(jsonl|ndjson)(\\.(gz|zst|zstd))?"),
+          TextFormat.PARQUET, Pattern.compile(".*\\.parquet"),
+          TextFormat.ARROW, Pattern.compile(".*\\.arrow"),
+          TextFormat.DATATROVE, Pattern.compile(".*\\.ds"),
+          TextFormat.MEGATRON, Pattern.compile(".*\\.idx"));
+
+  @Parameters(
+      paramLabel = "INPUT",
+      arity = "1..*",
+      description = {
+        "Files, folders or patterns with * ? [] {} **, on any file system that Hadoop knows; quote"
+            + " patterns, so that the shell leaves them alone."
+      })
+  private List<String> inputs;
+
+  @Option(
+      names = "--format",
+      paramLabel = "FORMAT",
+      description = {
+        "How the inputs hold documents: ${COMPLETION-CANDIDATES} (default: what the names of all"
+            + " inputs end with: .jsonl, .ndjson, .parquet, .arrow, .ds, .idx; else text, where a"
+            + " file is a document)."
+      })
+  private TextFormat format;
+
+  @Option(
+      names = "--text-column",
+      paramLabel = "NAME",
+      defaultValue = "text",
+      description = "The field or column that holds the text (default: ${DEFAULT-VALUE}).")
+  private String textColumn;
+
+  /** The files that are there now. */
+  List<DocumentInput> find(Storage storage) throws IOException {
+    return TextInputs.find(storage, inputs, format == null ? guess() : format, textColumn);
+  }
+
+  private TextFormat guess() {
+    return NAMES.entrySet().stream()
+        .filter(
+            entry -> inputs.stream().allMatch(input -> entry.getValue().matcher(input).matches()))
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElse(TextFormat.TEXT);
+  }
+}

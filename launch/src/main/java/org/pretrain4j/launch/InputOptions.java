@@ -2,8 +2,6 @@ package org.pretrain4j.launch;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.Map;
-import java.util.regex.Pattern;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.DocumentInput;
 import org.pretrain4j.data.text.TextFormat;
@@ -13,14 +11,6 @@ import picocli.CommandLine.Parameters;
 
 /** Documents, as every command takes them that reads a corpus. */
 final class InputOptions {
-  private static final Map<TextFormat, Pattern> NAMES =
-      Map.of(
-          TextFormat.JSONL, Pattern.compile(".*\\.(jsonl|ndjson)(\\.(gz|zst|zstd))?"),
-          TextFormat.PARQUET, Pattern.compile(".*\\.parquet"),
-          TextFormat.ARROW, Pattern.compile(".*\\.arrow"),
-          TextFormat.DATATROVE, Pattern.compile(".*\\.ds"),
-          TextFormat.MEGATRON, Pattern.compile(".*\\.idx"));
-
   @Parameters(
       paramLabel = "INPUT",
       arity = "1..*",
@@ -49,15 +39,7 @@ final class InputOptions {
 
   /** The files that are there now. */
   List<DocumentInput> find(Storage storage) throws IOException {
-    return TextInputs.find(storage, inputs, format == null ? guess() : format, textColumn);
-  }
-
-  private TextFormat guess() {
-    return NAMES.entrySet().stream()
-        .filter(
-            entry -> inputs.stream().allMatch(input -> entry.getValue().matcher(input).matches()))
-        .map(Map.Entry::getKey)
-        .findFirst()
-        .orElse(TextFormat.TEXT);
+    return TextInputs.find(
+        storage, inputs, format == null ? TextFormat.ofNames(inputs) : format, textColumn);
   }
 }

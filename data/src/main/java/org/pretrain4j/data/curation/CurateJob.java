@@ -3,7 +3,6 @@ package org.pretrain4j.data.curation;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -34,7 +33,7 @@ public final class CurateJob {
   /** A part ends with the document that reaches so many characters. */
   public static final long DEFAULT_PART_CHARACTERS = 1L << 28;
 
-  private static final String PART = "part-";
+  private static final String PART = JsonLinesPart.PREFIX;
   private static final int BATCH_CHARACTERS = 1 << 16;
 
   private final Storage storage;
@@ -77,6 +76,15 @@ public final class CurateJob {
    * @throws UserException if an input is malformed or holds tokens, or the folder holds other files
    */
   public CurationReport run() {
+    return run(this::curate);
+  }
+
+  /**
+   * Like {@link #run()}, but lets another engine judge the documents and write the parts.
+   *
+   * @throws UserException as {@link #run()}
+   */
+  public CurationReport run(CurationEngine engine) {
     try (FolderLock lock = storage.lock(folder, "curate")) {
       Path reportFile = new Path(folder, REPORT);
       String job = identity();
@@ -88,12 +96,12 @@ public final class CurateJob {
         return found.get().report();
       }
       clear(found.isPresent(), lock);
-      CurationReport.Builder report = new CurationReport.Builder();
       // Says whose parts are there, should the job be killed.
-      CurationReportFile.write(storage, reportFile, job, false, report.build());
-      curate(report);
-      CurationReportFile.write(storage, reportFile, job, true, report.build());
-      return report.build();
+      CurationReport none = new CurationReport.Builder().build();
+      CurationReportFile.write(storage, reportFile, job, false, none);
+      CurationReport report = engine.curate(curation, folder, partCharacters);
+      CurationReportFile.write(storage, reportFile, job, true, report);
+      return report;
     } catch (IOException e) {
       throw Storage.failed("write the curated text", folder, e);
     }
@@ -131,7 +139,9 @@ public final class CurateJob {
 
   private record Judged(Document document, Curation.Traits traits) {}
 
-  private void curate(CurationReport.Builder report) throws IOException {
+  private CurationReport curate(Curation curation, Path folder, long partCharacters)
+      throws IOException {
+    CurationReport.Builder report = new CurationReport.Builder();
     Curation.Decider decider = curation.new Decider();
     JsonLinesPart part = null;
     int parts = 0;
@@ -150,8 +160,7 @@ public final class CurateJob {
           report.add(judged.document(), reason);
           if (reason.isEmpty()) {
             if (part == null) {
-              String name = String.format(Locale.ROOT, PART + "%05d.jsonl.zst", parts++);
-              part = new JsonLinesPart(storage, new Path(folder, name));
+              part = new JsonLinesPart(storage, folder, parts++);
             }
             part.add(judged.document());
             if (part.characters() >= partCharacters) {
@@ -167,6 +176,7 @@ public final class CurateJob {
         part = null;
       }
       meter.report(feed.bytesRead(), true);
+      return report.build();
     } finally {
       if (part != null) {
         part.close();

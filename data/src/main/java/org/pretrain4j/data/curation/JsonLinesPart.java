@@ -7,20 +7,29 @@ import com.github.luben.zstd.ZstdOutputStream;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.Locale;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.data.storage.AtomicFile;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.Document;
 
 /** A file of documents, {@code {"text": ..., "origin": ...}} a line, compressed by zstd. */
-final class JsonLinesPart implements AutoCloseable {
+public final class JsonLinesPart implements AutoCloseable {
+  static final String PREFIX = "part-";
+
   private static final JsonFactory JSON = new JsonFactory();
 
   private final AtomicFile file;
   private final JsonGenerator generator;
   private long characters;
 
-  JsonLinesPart(Storage storage, Path path) throws IOException {
+  /**
+   * Begins a part of a folder.
+   *
+   * @param number of the part, from 0 on
+   */
+  public JsonLinesPart(Storage storage, Path folder, int number) throws IOException {
+    Path path = new Path(folder, String.format(Locale.ROOT, PREFIX + "%05d.jsonl.zst", number));
     this.file = storage.createAtomically(path);
     this.generator =
         JSON.createGenerator(new ZstdOutputStream(new Unclosed(file.stream())).setChecksum(true));
@@ -28,7 +37,7 @@ final class JsonLinesPart implements AutoCloseable {
     generator.disable(JsonGenerator.Feature.FLUSH_PASSED_TO_STREAM);
   }
 
-  void add(Document document) throws IOException {
+  public void add(Document document) throws IOException {
     generator.writeStartObject();
     generator.writeStringField("text", document.text());
     generator.writeStringField("origin", document.origin());
@@ -37,12 +46,12 @@ final class JsonLinesPart implements AutoCloseable {
   }
 
   /** Characters of the documents so far. */
-  long characters() {
+  public long characters() {
     return characters;
   }
 
   /** Publishes the file. */
-  void finish() throws IOException {
+  public void finish() throws IOException {
     generator.writeRaw('\n');
     generator.close();
     file.commit();

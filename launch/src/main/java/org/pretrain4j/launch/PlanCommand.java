@@ -2,14 +2,18 @@ package org.pretrain4j.launch;
 
 import java.io.PrintWriter;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.launch.plan.Gpu;
 import org.pretrain4j.launch.plan.MemoryPlan;
 import org.pretrain4j.launch.plan.ModelCost;
 import org.pretrain4j.launch.plan.RunPlan;
+import org.pretrain4j.launch.plan.TokenSupply;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.run.RunConfig;
 import picocli.CommandLine.Command;
@@ -149,15 +153,20 @@ final class PlanCommand implements Callable<Integer> {
         share > 1
             ? "does not fit; lower training.micro_batch_size or use more GPUs"
             : share > 0.9 ? "fits barely" : "fits");
-    part("weights", memory.weights());
-    part("gradients", memory.gradients());
-    part("optimizer", memory.optimizer());
-    part("activations", memory.activations());
-    part("logits", memory.logits());
+    part("weights", memory.weights(), "the copy that computes");
+    part(
+        "gradients",
+        memory.gradients(),
+        plan.shardsGradients()
+            ? "a shard of them and the buckets under way"
+            : "all of them; parallelism.gradient_sharding can change that");
+    part("optimizer", memory.optimizer(), "a shard of the master weights and moments");
+    part("activations", memory.activations(), "of a micro-batch");
+    part("logits", memory.logits(), "a chunk of them");
   }
 
-  private void part(String name, long bytes) {
-    line("", "%-12s %s", name, HumanUnits.bytes(bytes));
+  private void part(String name, long bytes, String what) {
+    line("", "%-12s %8s  %s", name, HumanUnits.bytes(bytes), what);
   }
 
   private void printTime(RunPlan plan) {
@@ -187,8 +196,10 @@ final class PlanCommand implements Callable<Integer> {
     double seconds = plan.communicationSeconds(bandwidth);
     line(
         "network",
-        "%s sent by a GPU in a step; %.3f s at %s/s, %.0f%% of the step if nothing overlaps",
+        "%s sent by a GPU in a step (gradients %s, weights once); %.3f s at %s/s, %.0f%% of the"
+            + " step if nothing overlaps",
         HumanUnits.bytes(plan.communicationBytes()),
+        plan.reductions() == 1 ? "once" : plan.reductions() + " times",
         seconds,
         HumanUnits.bytes(bandwidth),
         100 * seconds / plan.stepSeconds());
@@ -208,9 +219,32 @@ final class PlanCommand implements Callable<Integer> {
   }
 
   private void printTokens(RunPlan plan) {
-    line("datasets", "tokens that the run takes from each");
+    line("datasets", "tokens that the run takes from each, and those that its manifest holds");
+    Map<String, OptionalLong> held = TokenSupply.read(plan.config());
+    List<String> repeated = new ArrayList<>();
+    int unknown = 0;
     for (Map.Entry<String, Double> entry : plan.tokensByDataset().entrySet()) {
-      line("", "%-24s %8s", entry.getKey(), HumanUnits.count(entry.getValue()));
+      OptionalLong there = held.get(entry.getKey());
+      double needed = entry.getValue();
+      String supply = "not here";
+      if (there.isPresent()) {
+        double epochs = needed / there.getAsLong();
+        supply =
+            String.format(
+                Locale.ROOT, "%8s %8.2f epochs", HumanUnits.count(there.getAsLong()), epochs);
+        if (epochs > 1) {
+          repeated.add(String.format(Locale.ROOT, "%s (%.2f times)", entry.getKey(), epochs));
+        }
+      } else {
+        unknown++;
+      }
+      line("", "%-28s %8s  %s", entry.getKey(), HumanUnits.count(needed), supply);
+    }
+    if (!repeated.isEmpty()) {
+      line("", "more is needed than there is of %s", String.join(", ", repeated));
+    }
+    if (unknown > 0) {
+      line("", "%d without a manifest in reach: nothing is known of their tokens", unknown);
     }
   }
 

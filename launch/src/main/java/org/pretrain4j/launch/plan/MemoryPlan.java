@@ -1,15 +1,23 @@
 package org.pretrain4j.launch.plan;
 
+import java.util.List;
+import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
+import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.parallel.ParallelismConfig;
 import org.pretrain4j.trainer.run.TrainingConfig;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
+import org.pretrain4j.trainer.sharding.Buckets;
+import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.OptimizerShard;
 
 /**
  * Memory of a rank in bytes, by kind.
  *
  * @param weights the copy that computes
- * @param gradients fp32 sums over the micro-batches of a step
+ * @param gradients fp32 sums over the micro-batches of a step, or the rank's shard of them and the
+ *     buckets under way
  * @param optimizer fp32 master weights and both moments of the rank's shard
  * @param activations what the backward pass needs of the layers, and the room that they share
  * @param logits the head's chunk of logits with its gradient
@@ -20,6 +28,8 @@ public record MemoryPlan(
   /** Tokens for which the composed pass has logits at a time. */
   private static final int COMPOSED_CHUNK_TOKENS = 1024;
 
+  private static final long COMPOSED_LOGIT_BYTES = 20;
+
   /** The fused pass has so many logits at a time, but those of 64 tokens at least. */
   private static final long FUSED_CHUNK_LOGITS = 1L << 26;
 
@@ -27,35 +37,57 @@ public record MemoryPlan(
 
   /**
    * The formulas, with N parameters, R ranks, b bytes of the compute type (2 for bf16, 4 for fp32),
-   * V the vocabulary:
+   * V the vocabulary, all but for the padding of buckets:
    *
    * <ul>
    *   <li>weights: b N
-   *   <li>gradients: 4 N, a full set of sums on each rank
+   *   <li>gradients, full: 4 N; sharded: 4 (N / R + the embedding table + two layers or buckets)
    *   <li>optimizer: 12 N / R (master weights, first and second moment)
-   *   <li>activations: tokens of a micro-batch times {@link #composed} or {@link #fused}
+   *   <li>activations: tokens of a micro-batch times {@link #composed} or {@link #fused}, and the
+   *       fused pass's {@link #scratch}
    *   <li>logits, fused: min(tokens, max(64, 2^26 / V)) times b V, logits and gradient in one place
-   *   <li>logits, composed: min(tokens, 1024) times V times b (logits) + 16 (fp32 logits, their log
-   *       softmax, and the gradients of both) + b (gradient of the logits)
+   *   <li>logits, composed: min(tokens, 1024) times V times 20: fp32 logits, their log softmax, and
+   *       the gradients of both; in bf16 also the logits and their gradient, in fp32 another copy
    * </ul>
+   *
+   * The fused pass keeps its memory between steps, for a last micro-batch with fewer rows once
+   * more. Where libtorch comes without MKL, it also takes b times one matrix of each shape.
    */
-  public static MemoryPlan of(ModelConfig model, TrainingConfig training, RowDeal deal) {
-    long parameters = model.parameterCount();
+  public static MemoryPlan of(
+      ModelConfig model, TrainingConfig training, ParallelismConfig parallelism, long ranks) {
     int type = training.precision() == Precision.BF16 ? 2 : 4;
-    long rows = Math.min(training.microBatchSize(), deal.mostRows());
-    long tokens = rows * training.sequenceLength();
-    long vocabulary = model.vocabSize();
     boolean fused = training.kernels() == Kernels.FUSED;
-    long chunk =
-        fused
-            ? Math.max(FUSED_LEAST_CHUNK_TOKENS, FUSED_CHUNK_LOGITS / vocabulary)
-            : COMPOSED_CHUNK_TOKENS;
+    Buckets buckets =
+        Buckets.of(ModelLayout.of(model), Math.toIntExact(ranks), parallelism.bucketElements());
+    long gradients =
+        GradientBuffer.bytes(
+            parallelism.gradientSharding(), buckets, training.mostMicroBatches(ranks));
+    long owned = buckets.rangesOf(0).stream().mapToLong(FlatRange::length).sum();
+    long rows = Math.ceilDiv(training.rowsPerStep(), ranks);
+    long full = Math.min(rows, training.microBatchSize());
+    long rest = fused && rows > full ? rows % training.microBatchSize() : 0;
+    long activations = 0;
+    long logits = 0;
+    for (long batch : List.of(full, rest)) {
+      long tokens = batch * training.sequenceLength();
+      activations += tokens * (fused ? fused(model, type) : composed(model, type));
+      logits += logits(model, type, fused, tokens);
+    }
     return new MemoryPlan(
-        type * parameters,
-        4 * parameters,
-        12 * Math.ceilDiv(parameters, deal.ranks()),
-        tokens * (fused ? fused(model, type) : composed(model, type)),
-        Math.min(tokens, chunk) * vocabulary * (fused ? type : 2 * type + 16));
+        type * buckets.storageElements(),
+        gradients,
+        OptimizerShard.BYTES_PER_PARAMETER * owned,
+        activations + (fused ? scratch(model, training, type, full) : 0),
+        logits);
+  }
+
+  private static long logits(ModelConfig model, int type, boolean fused, long tokens) {
+    long vocabulary = model.vocabSize();
+    return fused
+        ? Math.min(tokens, Math.max(FUSED_LEAST_CHUNK_TOKENS, FUSED_CHUNK_LOGITS / vocabulary))
+            * vocabulary
+            * type
+        : Math.min(tokens, COMPOSED_CHUNK_TOKENS) * vocabulary * COMPOSED_LOGIT_BYTES;
   }
 
   /**
@@ -94,21 +126,38 @@ public record MemoryPlan(
    *   <li>gate and up: 2 b F
    * </ul>
    *
-   * and all layers share four rows of the stream, two of the feed-forward network, and the
-   * gradients of attention: b (4 H + 2 F + 2 A + 2 K) + 4.
+   * and all layers share three rows of the stream and one in fp32, two of the feed-forward network,
+   * and the gradients of attention: b (3 H + 2 F + 2 A + 2 K) + 4 H + 4.
    */
   static long fused(ModelConfig model, int type) {
     long hidden = model.hiddenSize();
     long feedForward = model.intermediateSize();
-    long attention = 2 * queries(model) + 2L * model.numKeyValueHeads() * model.headDim();
+    long attention = 2 * queries(model) + 2 * keys(model);
     long layer =
         type * (2 * hidden + attention + 2 * feedForward) + 8 + 4L * model.numAttentionHeads();
-    long shared = type * (4 * hidden + 2 * feedForward + attention) + 4;
+    long shared = type * (3 * hidden + 2 * feedForward + attention) + 4 * hidden + 4;
     return model.numHiddenLayers() * layer + shared;
+  }
+
+  /**
+   * Bytes that come and go in the fused pass: for a row whose attention is differentiated, the
+   * gradients of queries, and of keys and values once for each query head, 3 b A a token; and the
+   * copy in which MKL arranges the largest factor of a product, be it the logits' gradient or that
+   * of gate and up.
+   */
+  static long scratch(ModelConfig model, TrainingConfig training, int type, long rows) {
+    long tokens = rows * training.sequenceLength();
+    long gateUp = type * tokens * 2 * model.intermediateSize();
+    return 3 * type * queries(model) * training.sequenceLength()
+        + Math.max(logits(model, type, true, tokens), gateUp);
   }
 
   private static long queries(ModelConfig model) {
     return (long) model.numAttentionHeads() * model.headDim();
+  }
+
+  private static long keys(ModelConfig model) {
+    return (long) model.numKeyValueHeads() * model.headDim();
   }
 
   /** All of it. */

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.StageConfig;
+import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 
 /**
  * Time, communication, storage and tokens of a run.
@@ -29,7 +30,7 @@ public record RunPlan(RunConfig config, Gpu gpu, long gpus, double mfu) {
 
   /** Memory of a GPU. */
   public MemoryPlan memory() {
-    return MemoryPlan.of(config.model(), config.training(), deal());
+    return MemoryPlan.of(config.model(), config.training(), config.parallelism(), gpus);
   }
 
   /** Tokens/s of a GPU that is never idle: mfu times peak, by FLOPs a token. */
@@ -59,12 +60,28 @@ public record RunPlan(RunConfig config, Gpu gpu, long gpus, double mfu) {
   }
 
   /**
-   * Bytes that a GPU sends in a step: it passes on (R-1)/R of the fp32 gradients in the
-   * reduce-scatter and of the weights, in the compute type, in the all-gather.
+   * Bytes that a GPU sends in a step: it passes on (R-1)/R of the fp32 gradients in a
+   * reduce-scatter, once a step or, if it keeps only a shard of them, once a micro-batch, and of
+   * the weights, in the compute type, in the all-gather.
    */
   public double communicationBytes() {
     double share = (gpus - 1.0) / gpus;
-    return share * (4.0 * cost().parameters() + memory().weights());
+    int type = config.training().precision() == Precision.BF16 ? 2 : 4;
+    return share * cost().parameters() * (4.0 * reductions() + type);
+  }
+
+  /** How often a step reduces all gradients. */
+  public int reductions() {
+    int passes = config.training().mostMicroBatches(gpus);
+    return shardsGradients() ? passes : 1;
+  }
+
+  /** Whether a GPU keeps only its shard of the gradients. */
+  public boolean shardsGradients() {
+    return config
+        .parallelism()
+        .gradientSharding()
+        .isSharded(Math.toIntExact(gpus), config.training().mostMicroBatches(gpus));
   }
 
   /** Seconds that these bytes take at the given bus bandwidth, if nothing overlaps them. */

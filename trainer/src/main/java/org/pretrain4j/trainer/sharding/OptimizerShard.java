@@ -25,6 +25,9 @@ import org.pretrain4j.trainer.parallel.Pending;
  * ranges, packed in their order, so that it shrinks as the world grows.
  */
 public final class OptimizerShard {
+  /** float32 master weight and both moments. */
+  public static final int BYTES_PER_PARAMETER = 3 * Float.BYTES;
+
   /** Names of the kinds of values in checkpoints. */
   public static final String MASTER = "master";
 

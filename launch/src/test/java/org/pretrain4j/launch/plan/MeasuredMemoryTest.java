@@ -1,0 +1,129 @@
+package org.pretrain4j.launch.plan;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.trainer.run.Resume;
+import org.pretrain4j.trainer.run.RunConfig;
+import org.pretrain4j.trainer.run.StepMetrics;
+import org.pretrain4j.trainer.run.StopRequest;
+import org.pretrain4j.trainer.run.Trainer;
+import org.pretrain4j.trainer.run.TrainingListener;
+import org.pretrain4j.trainer.run.TrainingOptions;
+
+/**
+ * The planned memory of a run against what the trainer allocates for it on the CPU.
+ *
+ * <p>Measured is the growth of what glibc's malloc has given out in this process from before the
+ * run until the peak of a step: everything native of all ranks, not the Java heap. Of several steps
+ * the one with the lowest peak counts, as what the JVM's compilers take now and then is not the
+ * run's.
+ */
+@Tag("slow")
+final class MeasuredMemoryTest {
+  private static final int STEPS = 4;
+
+  private static final String YAML =
+      """
+      name: measured
+      run_folder: "%s"
+      model:
+        vocab_size: 8192
+        hidden_size: 512
+        intermediate_size: 1536
+        num_hidden_layers: 6
+        num_attention_heads: 8
+        num_key_value_heads: 4
+        max_position_embeddings: 512
+      tokenizer:
+        path: ../configs/tokenizers/bytes/tokenizer.json
+        end_of_document: "<|end_of_text|>"
+      data: {datasets: {sums: {synthetic: arithmetic, documents: 2000}}}
+      stages: [{name: only, steps: %d, mixture: {sums: 1}}]
+      training:
+        {sequence_length: 256, global_batch_tokens: %d, micro_batch_size: %d, precision: %s,
+         kernels: %s, intra_document_masking: false}
+      optimizer: {learning_rate: 1e-4}
+      schedule: {warmup_steps: 1}
+      parallelism: {ranks: %d, compute_threads: 1, bucket_elements: 1M, gradient_sharding: %s}
+      checkpoints: {every_steps: 100}
+      """;
+
+  @TempDir private Path temp;
+
+  private RunConfig config(
+      String kernels, String precision, int ranks, int rows, int microBatch, String sharding) {
+    return ConfigurationReader.parse(
+        RunConfig.class,
+        YAML.formatted(temp, STEPS, 256 * rows, microBatch, precision, kernels, ranks, sharding),
+        "the test's configuration");
+  }
+
+  /** Loads the libraries, whose own memory is not a run's. */
+  @BeforeAll
+  static void loadLibraries(@TempDir Path folder) {
+    RunConfig small =
+        ConfigurationReader.parse(
+            RunConfig.class,
+            YAML.formatted(folder, 2, 512, 1, "bf16", "fused", 1, "full")
+                .replace("num_hidden_layers: 6", "num_hidden_layers: 1"),
+            "the first configuration");
+    peakOf(small);
+  }
+
+  private static long peakOf(RunConfig config) {
+    List<Long> peaks = new ArrayList<>();
+    long before = NativeMemory.bytes();
+    try (NativeMemory memory = new NativeMemory()) {
+      TrainingListener listener =
+          new TrainingListener() {
+            @Override
+            public void step(StepMetrics metrics) {
+              peaks.add(memory.takePeak() - before);
+            }
+          };
+      new Trainer(config, new TrainingOptions(Resume.AUTO, new StopRequest()), listener).run();
+    }
+    // The first step's peak is from before it, too.
+    return Collections.min(peaks.subList(1, peaks.size()));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "fused, bf16, 1, 4, 4, full",
+    "fused, fp32, 1, 6, 4, full",
+    "fused, bf16, 2, 8, 4, full",
+    "fused, bf16, 4, 8, 2, sharded",
+    "composed, bf16, 1, 4, 4, full",
+    "composed, fp32, 1, 4, 4, full"
+  })
+  void theTrainerTakesWhatWasPlanned(
+      String kernels, String precision, int ranks, int rows, int microBatch, String sharding) {
+    RunConfig config = config(kernels, precision, ranks, rows, microBatch, sharding);
+    MemoryPlan plan = MemoryPlan.of(config.model(), config.training(), config.parallelism(), ranks);
+    long planned = ranks * plan.totalBytes();
+    long measured = peakOf(config);
+    System.out.println(
+        String.format(
+            Locale.ROOT,
+            "%s %s, %d ranks: planned %,d bytes (%s), measured %,d, ratio %.4f",
+            kernels,
+            precision,
+            ranks,
+            planned,
+            plan,
+            measured,
+            (double) measured / planned));
+    assertEquals(measured, planned, 0.05 * measured);
+  }
+}

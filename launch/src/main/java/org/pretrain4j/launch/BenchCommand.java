@@ -28,7 +28,7 @@ import picocli.CommandLine.Spec;
 /** Measures training steps against the machine's own peak. */
 @Command(
     name = "bench",
-    subcommands = BenchDataCommand.class,
+    subcommands = {BenchDataCommand.class, BenchRanksCommand.class},
     header = "Measures training steps of named shapes against this machine's matrix peak.",
     description = {
       "Both are measured in the same process, each step beside a matrix product, so that their ratio"
@@ -39,7 +39,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  pretrain4j bench",
       "  pretrain4j bench --shape layer-3b --shape 135m --repetitions 9 --json bench.json",
-      "  pretrain4j bench data"
+      "  pretrain4j bench data",
+      "  pretrain4j bench ranks --shape 135m --ranks 1,2"
     })
 final class BenchCommand implements Callable<Integer> {
   private static final List<String> DEFAULT_SHAPES = List.of("layer-3b", "135m-6-layers");

@@ -8,12 +8,13 @@ import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.optim.AdamW;
 import org.pretrain4j.trainer.optim.GradientNorm;
 import org.pretrain4j.trainer.optim.ParameterGroups;
+import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
 
-/** The end of a training step: the norm of the gradient, and the update. */
+/** The end of a training step: the norm of the gradient, the update, the all-gather. */
 final class BenchOptimizer {
   private static final double LEARNING_RATE = 1e-4;
   private static final double WEIGHT_DECAY = 0.1;
@@ -21,11 +22,14 @@ final class BenchOptimizer {
   private final WorkerPool pool;
   private final GradientBuffer gradients;
   private final ParameterBuffer weights;
+  private final Buckets buckets;
+  private final Collectives collectives;
   private final OptimizerShard shard;
   private final AdamW adamW;
   private final ParameterGroups groups;
   private final long tokens;
   private long updates;
+  private double waited;
 
   BenchOptimizer(
       NDManager manager,
@@ -33,12 +37,15 @@ final class BenchOptimizer {
       Buckets buckets,
       GradientBuffer gradients,
       ParameterBuffer weights,
-      WorkerPool pool) {
+      WorkerPool pool,
+      Collectives collectives) {
     this.pool = pool;
     this.gradients = gradients;
     this.weights = weights;
+    this.buckets = buckets;
+    this.collectives = collectives;
     this.tokens = shape.tokens();
-    this.shard = new OptimizerShard(manager, buckets, 0);
+    this.shard = new OptimizerShard(manager, buckets, collectives.rank());
     shard.initialize(new ParameterInitializer(shape.model(), 6));
     this.adamW = new AdamW(0.9, 0.95, 1e-8, pool);
     this.groups =
@@ -46,13 +53,31 @@ final class BenchOptimizer {
             ModelLayout.of(shape.model()).parameters(), WEIGHT_DECAY, List.of(".*embed_tokens.*"));
   }
 
-  /** Does it; returns the seconds that it took. */
+  /** Norm and update; returns the seconds that they took without waiting. */
   double run() {
     long start = System.nanoTime();
     double mean = 1.0 / tokens;
-    double[] squares = {shard.sumOfSquares(pool, gradients)};
+    double mine = shard.sumOfSquares(pool, gradients);
+    long communication = System.nanoTime();
+    double[] squares = collectives.allGatherDouble(mine);
+    double wait = (System.nanoTime() - communication) * 1e-9;
     double clip = GradientNorm.clippingCoefficient(GradientNorm.norm(squares, mean), 1.0);
     shard.update(adamW, groups, gradients, weights, ++updates, LEARNING_RATE, clip * mean);
-    return (System.nanoTime() - start) * 1e-9;
+    waited += wait;
+    return (System.nanoTime() - start) * 1e-9 - wait;
+  }
+
+  /** Gives every rank all weights. */
+  void gather() {
+    long start = System.nanoTime();
+    OptimizerShard.gather(weights, buckets, collectives);
+    waited += (System.nanoTime() - start) * 1e-9;
+  }
+
+  /** Seconds that this rank waited for the others since the last call. */
+  double takeWaited() {
+    double seconds = waited;
+    waited = 0;
+    return seconds;
   }
 }

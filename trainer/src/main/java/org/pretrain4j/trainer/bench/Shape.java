@@ -1,7 +1,11 @@
 package org.pretrain4j.trainer.bench;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
 
 /**
@@ -76,6 +80,21 @@ public record Shape(
   /** Tokens of a micro-batch. */
   public long tokens() {
     return (long) rows * sequenceLength;
+  }
+
+  /** A micro-batch of random tokens, one document a row. */
+  MicroBatch randomBatch(long seed) {
+    Random random = new Random(seed);
+    int[][] inputs = new int[rows][];
+    int[][] targets = new int[rows][];
+    List<int[]> starts = new ArrayList<>();
+    for (int row = 0; row < rows; row++) {
+      int[] tokens = random.ints(sequenceLength + 1, 0, model.vocabSize()).toArray();
+      inputs[row] = Arrays.copyOf(tokens, sequenceLength);
+      targets[row] = Arrays.copyOfRange(tokens, 1, tokens.length);
+      starts.add(new int[0]);
+    }
+    return new MicroBatch(inputs, targets, starts);
   }
 
   private static ModelConfig smolLm3(

@@ -1,15 +1,12 @@
 package org.pretrain4j.trainer.bench;
 
 import ai.djl.ndarray.NDManager;
-import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Random;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -20,8 +17,9 @@ import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.Phase;
 import org.pretrain4j.trainer.model.TrainingPass;
+import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.GradientSharding;
-import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
@@ -48,16 +46,11 @@ public final class StepBench {
       Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, 25_000_000);
       ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
       weights.initialize(new ParameterInitializer(shape.model(), 6));
+      Collectives alone = new SoloCollectives();
       GradientBuffer gradients =
-          GradientBuffer.of(
-              GradientSharding.FULL,
-              manager,
-              buckets,
-              new InProcessGroup(1, Duration.ofMinutes(1)).rank(0),
-              1,
-              pool);
+          GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, pool);
       GemmPeak gemm = new GemmPeak(manager, type, GEMM_SIZE);
-      MicroBatch batch = randomBatch(shape);
+      MicroBatch batch = shape.randomBatch(6);
       double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
       List<Double> seconds = new ArrayList<>();
       List<Double> peaks = new ArrayList<>();
@@ -69,7 +62,7 @@ public final class StepBench {
         gemm.measure(3);
         BenchOptimizer optimizer =
             shape.withOptimizer()
-                ? new BenchOptimizer(manager, shape, buckets, gradients, weights, pool)
+                ? new BenchOptimizer(manager, shape, buckets, gradients, weights, pool, alone)
                 : null;
         List<Double> updates = new ArrayList<>();
         for (int i = -WARM_UP; i < repetitions; i++) {
@@ -114,22 +107,7 @@ public final class StepBench {
     }
   }
 
-  private static MicroBatch randomBatch(Shape shape) {
-    Random random = new Random(6);
-    int[][] inputs = new int[shape.rows()][];
-    int[][] targets = new int[shape.rows()][];
-    List<int[]> starts = new ArrayList<>();
-    for (int row = 0; row < shape.rows(); row++) {
-      int[] tokens =
-          random.ints(shape.sequenceLength() + 1, 0, shape.model().vocabSize()).toArray();
-      inputs[row] = Arrays.copyOf(tokens, shape.sequenceLength());
-      targets[row] = Arrays.copyOfRange(tokens, 1, tokens.length);
-      starts.add(new int[0]);
-    }
-    return new MicroBatch(inputs, targets, starts);
-  }
-
-  private static double median(List<Double> values) {
+  static double median(List<Double> values) {
     List<Double> sorted = new ArrayList<>(values);
     Collections.sort(sorted);
     int middle = sorted.size() / 2;

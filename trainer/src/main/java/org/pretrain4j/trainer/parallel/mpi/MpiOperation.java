@@ -4,14 +4,15 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
+import org.pretrain4j.trainer.parallel.ProcessCollectives;
 
 /**
  * A collective under way: a first transfer, then work of this rank alone, then perhaps a second
  * transfer. Guarded by the lock of {@link MpiCollectives}.
  */
-final class MpiOperation {
-  final long sequence;
-  final CollectiveCall call;
+final class MpiOperation implements ProcessCollectives.Operation {
+  private final long sequence;
+  private final CollectiveCall call;
 
   /** The cell that holds MPI's request. */
   final MemorySegment request;
@@ -37,6 +38,16 @@ final class MpiOperation {
     this.request = request;
     this.scratch = scratch;
     this.afterFirst = afterFirst;
+  }
+
+  @Override
+  public long sequence() {
+    return sequence;
+  }
+
+  @Override
+  public CollectiveCall call() {
+    return call;
   }
 
   /**

@@ -81,10 +81,11 @@ final class MpiTransfers {
     return single(sequence, call, request);
   }
 
-  MpiOperation allGatherLong(long sequence, MemorySegment value, MemorySegment values) {
+  MpiOperation allGatherLong(
+      long sequence, CollectiveCall call, MemorySegment value, MemorySegment values) {
     MemorySegment request = pool.take(8);
     mpi.allGather(value, values, Long.BYTES, bytes, first, request);
-    return single(sequence, CollectiveCall.allGatherLong(), request);
+    return single(sequence, call, request);
   }
 
   MpiOperation allGather(long sequence, CollectiveCall call, FlatBuffer input, FlatBuffer output) {

@@ -9,6 +9,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.List;
 import java.util.Map;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.parallel.natives.NativeCall;
 import org.pretrain4j.trainer.parallel.natives.NativeLibrary;
 
 /**
@@ -168,7 +169,7 @@ final class OpenMpi {
           "MPI_Comm_set_errhandler",
           (int) handler.invokeExact(world(), symbol("ompi_mpi_errors_return")));
     } catch (Throwable e) {
-      throw rethrow(e);
+      throw NativeCall.unchecked(e);
     }
   }
 
@@ -178,14 +179,10 @@ final class OpenMpi {
 
   /** A communicator of the same ranks, whose traffic keeps apart. */
   MemorySegment duplicate(MemorySegment communicator) {
-    try {
-      check(
-          "MPI_Comm_dup",
-          (int) function("MPI_Comm_dup", ADDRESS, ADDRESS).invokeExact(communicator, cell));
-      return cell.get(ADDRESS, 0);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(
+        "MPI_Comm_dup",
+        () -> (int) function("MPI_Comm_dup", ADDRESS, ADDRESS).invokeExact(communicator, cell));
+    return cell.get(ADDRESS, 0);
   }
 
   int rank() {
@@ -197,30 +194,18 @@ final class OpenMpi {
   }
 
   private int query(String name) {
-    try {
-      check(name, (int) function(name, ADDRESS, ADDRESS).invokeExact(world(), cell));
-      return cell.get(JAVA_INT, 0);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(name, () -> (int) function(name, ADDRESS, ADDRESS).invokeExact(world(), cell));
+    return cell.get(JAVA_INT, 0);
   }
 
   void finish() {
-    try {
-      check("MPI_Finalize", (int) function("MPI_Finalize").invokeExact());
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call("MPI_Finalize", () -> (int) function("MPI_Finalize").invokeExact());
   }
 
   /** Drives all transfers on; whether this one is complete. */
   boolean test(MemorySegment request) {
-    try {
-      check("MPI_Test", (int) test.invokeExact(request, cell, STATUS_IGNORE));
-      return cell.get(JAVA_INT, 0) != 0;
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call("MPI_Test", () -> (int) test.invokeExact(request, cell, STATUS_IGNORE));
+    return cell.get(JAVA_INT, 0) != 0;
   }
 
   void allToAll(
@@ -230,15 +215,12 @@ final class OpenMpi {
       MemorySegment type,
       MemorySegment communicator,
       MemorySegment request) {
-    try {
-      check(
-          "MPI_Ialltoall",
-          (int)
-              ialltoall.invokeExact(
-                  send, count, type, receive, count, type, communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(
+        "MPI_Ialltoall",
+        () ->
+            (int)
+                ialltoall.invokeExact(
+                    send, count, type, receive, count, type, communicator, request));
   }
 
   void allToAll(
@@ -251,24 +233,21 @@ final class OpenMpi {
       MemorySegment type,
       MemorySegment communicator,
       MemorySegment request) {
-    try {
-      check(
-          "MPI_Ialltoallv",
-          (int)
-              ialltoallv.invokeExact(
-                  send,
-                  sendCounts,
-                  sendOffsets,
-                  type,
-                  receive,
-                  receiveCounts,
-                  receiveOffsets,
-                  type,
-                  communicator,
-                  request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(
+        "MPI_Ialltoallv",
+        () ->
+            (int)
+                ialltoallv.invokeExact(
+                    send,
+                    sendCounts,
+                    sendOffsets,
+                    type,
+                    receive,
+                    receiveCounts,
+                    receiveOffsets,
+                    type,
+                    communicator,
+                    request));
   }
 
   void allGather(
@@ -278,15 +257,12 @@ final class OpenMpi {
       MemorySegment type,
       MemorySegment communicator,
       MemorySegment request) {
-    try {
-      check(
-          "MPI_Iallgather",
-          (int)
-              iallgather.invokeExact(
-                  send, count, type, receive, count, type, communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(
+        "MPI_Iallgather",
+        () ->
+            (int)
+                iallgather.invokeExact(
+                    send, count, type, receive, count, type, communicator, request));
   }
 
   /** This rank's part lies in the buffer already. */
@@ -297,15 +273,12 @@ final class OpenMpi {
       MemorySegment type,
       MemorySegment communicator,
       MemorySegment request) {
-    try {
-      check(
-          "MPI_Iallgatherv",
-          (int)
-              iallgatherv.invokeExact(
-                  IN_PLACE, 0, type, buffer, counts, offsets, type, communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(
+        "MPI_Iallgatherv",
+        () ->
+            (int)
+                iallgatherv.invokeExact(
+                    IN_PLACE, 0, type, buffer, counts, offsets, type, communicator, request));
   }
 
   void broadcast(
@@ -315,62 +288,42 @@ final class OpenMpi {
       int root,
       MemorySegment communicator,
       MemorySegment request) {
-    try {
-      check(
-          "MPI_Ibcast", (int) ibcast.invokeExact(buffer, count, type, root, communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call(
+        "MPI_Ibcast",
+        () -> (int) ibcast.invokeExact(buffer, count, type, root, communicator, request));
   }
 
   void barrier(MemorySegment communicator, MemorySegment request) {
-    try {
-      check("MPI_Ibarrier", (int) ibarrier.invokeExact(communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    call("MPI_Ibarrier", () -> (int) ibarrier.invokeExact(communicator, request));
   }
 
   void send(
       MemorySegment bytes, int count, int to, MemorySegment communicator, MemorySegment request) {
-    try {
-      MemorySegment type = symbol("ompi_mpi_byte");
-      check(
-          "MPI_Isend to rank " + to,
-          (int) isend.invokeExact(bytes, count, type, to, 0, communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    MemorySegment type = symbol("ompi_mpi_byte");
+    call(
+        "MPI_Isend to rank " + to,
+        () -> (int) isend.invokeExact(bytes, count, type, to, 0, communicator, request));
   }
 
   void receiveAny(
       MemorySegment bytes, int count, MemorySegment communicator, MemorySegment request) {
-    try {
-      MemorySegment type = symbol("ompi_mpi_byte");
-      check(
-          "MPI_Irecv",
-          (int) irecv.invokeExact(bytes, count, type, ANY_SOURCE, 0, communicator, request));
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    MemorySegment type = symbol("ompi_mpi_byte");
+    call(
+        "MPI_Irecv",
+        () -> (int) irecv.invokeExact(bytes, count, type, ANY_SOURCE, 0, communicator, request));
   }
 
-  private void check(String call, int code) throws Throwable {
+  private void call(String name, NativeCall call) {
+    check(name, NativeCall.code(call));
+  }
+
+  private void check(String call, int code) {
     if (code == 0) {
       return;
     }
     MemorySegment text = arena.allocate(MAX_ERROR_STRING);
-    int ignored =
-        (int)
-            function("MPI_Error_string", JAVA_INT, ADDRESS, ADDRESS).invokeExact(code, text, cell);
+    MethodHandle describe = function("MPI_Error_string", JAVA_INT, ADDRESS, ADDRESS);
+    NativeCall.code(() -> (int) describe.invokeExact(code, text, cell));
     throw new MpiException(call + " failed: " + text.getString(0));
-  }
-
-  private static RuntimeException rethrow(Throwable e) {
-    return switch (e) {
-      case RuntimeException exception -> exception;
-      case Error error -> throw error;
-      default -> new IllegalStateException(e);
-    };
   }
 }

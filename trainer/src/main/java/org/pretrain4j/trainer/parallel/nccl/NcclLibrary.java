@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.parallel.natives.NativeCall;
 import org.pretrain4j.trainer.parallel.natives.NativeLibrary;
 
 /** The NCCL library of this machine. */
@@ -158,7 +159,7 @@ final class NcclLibrary implements Nccl {
       check("ncclGetVersion", (int) getVersion.invokeExact(version));
       return version.get(JAVA_INT, 0);
     } catch (Throwable e) {
-      throw rethrow(e);
+      throw NativeCall.unchecked(e);
     }
   }
 
@@ -169,7 +170,7 @@ final class NcclLibrary implements Nccl {
       check("ncclGetUniqueId", (int) getUniqueId.invokeExact(id));
       return id.toArray(JAVA_BYTE);
     } catch (Throwable e) {
-      throw rethrow(e);
+      throw NativeCall.unchecked(e);
     }
   }
 
@@ -187,7 +188,7 @@ final class NcclLibrary implements Nccl {
                   communicator, worldSize, id, rank, nonBlocking(Arena.global())));
       return communicator.get(JAVA_LONG, 0);
     } catch (Throwable e) {
-      throw rethrow(e);
+      throw NativeCall.unchecked(e);
     }
   }
 
@@ -211,48 +212,37 @@ final class NcclLibrary implements Nccl {
       int code = (int) asyncError.invokeExact(communicator, state);
       return code == 0 ? state.get(JAVA_INT, 0) : code;
     } catch (Throwable e) {
-      throw rethrow(e);
+      throw NativeCall.unchecked(e);
     }
   }
 
   @Override
   public int allReduce(
       long send, long receive, long count, int type, int op, long communicator, long stream) {
-    try {
-      return (int) allReduce.invokeExact(send, receive, count, type, op, communicator, stream);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    return NativeCall.code(
+        () -> (int) allReduce.invokeExact(send, receive, count, type, op, communicator, stream));
   }
 
   @Override
   public int reduceScatter(
       long send, long receive, long count, int type, int op, long communicator, long stream) {
-    try {
-      return (int) reduceScatter.invokeExact(send, receive, count, type, op, communicator, stream);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    return NativeCall.code(
+        () ->
+            (int) reduceScatter.invokeExact(send, receive, count, type, op, communicator, stream));
   }
 
   @Override
   public int allGather(
       long send, long receive, long count, int type, long communicator, long stream) {
-    try {
-      return (int) allGather.invokeExact(send, receive, count, type, communicator, stream);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    return NativeCall.code(
+        () -> (int) allGather.invokeExact(send, receive, count, type, communicator, stream));
   }
 
   @Override
   public int broadcast(
       long send, long receive, long count, int type, int root, long communicator, long stream) {
-    try {
-      return (int) broadcast.invokeExact(send, receive, count, type, root, communicator, stream);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    return NativeCall.code(
+        () -> (int) broadcast.invokeExact(send, receive, count, type, root, communicator, stream));
   }
 
   @Override
@@ -266,11 +256,7 @@ final class NcclLibrary implements Nccl {
   }
 
   private static int plain(MethodHandle function) {
-    try {
-      return (int) function.invokeExact();
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    return NativeCall.code(() -> (int) function.invokeExact());
   }
 
   @Override
@@ -289,11 +275,7 @@ final class NcclLibrary implements Nccl {
   }
 
   private static int on(MethodHandle function, long communicator) {
-    try {
-      return (int) function.invokeExact(communicator);
-    } catch (Throwable e) {
-      throw rethrow(e);
-    }
+    return NativeCall.code(() -> (int) function.invokeExact(communicator));
   }
 
   @Override
@@ -303,15 +285,7 @@ final class NcclLibrary implements Nccl {
       MemorySegment text = (MemorySegment) getLastError.invokeExact(communicator);
       return text.address() == 0 ? "" : text.reinterpret(Long.MAX_VALUE).getString(0).strip();
     } catch (Throwable e) {
-      throw rethrow(e);
+      throw NativeCall.unchecked(e);
     }
-  }
-
-  private static RuntimeException rethrow(Throwable e) {
-    return switch (e) {
-      case RuntimeException exception -> exception;
-      case Error error -> throw error;
-      default -> new IllegalStateException(e);
-    };
   }
 }

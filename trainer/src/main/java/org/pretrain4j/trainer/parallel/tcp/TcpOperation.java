@@ -7,30 +7,41 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
+import org.pretrain4j.trainer.parallel.ProcessCollectives;
 
 /**
  * A collective under way on one rank: stages, each of which sends to and receives from other ranks
  * and ends with work of this rank alone. Guarded by the lock of {@link TcpCollectives}.
  */
-final class TcpOperation {
+final class TcpOperation implements ProcessCollectives.Operation {
   /** One stage; segments by rank. */
   record Stage(
       Map<Integer, MemorySegment> sends, Map<Integer, MemorySegment> receives, Runnable work) {}
 
-  final long sequence;
-  final CollectiveCall call;
+  private final long sequence;
+  private final CollectiveCall call;
   private final List<Stage> stages;
   private final List<Map<Integer, MemorySegment>> waiting = new ArrayList<>();
   private int current;
   private int unsent;
   boolean working;
-  boolean done;
+  volatile boolean done;
 
   TcpOperation(long sequence, CollectiveCall call, List<Stage> stages) {
     this.sequence = sequence;
     this.call = call;
     this.stages = stages;
     stages.forEach(stage -> waiting.add(new HashMap<>(stage.receives())));
+  }
+
+  @Override
+  public long sequence() {
+    return sequence;
+  }
+
+  @Override
+  public CollectiveCall call() {
+    return call;
   }
 
   /** Number of the current stage, from 1. */

@@ -20,7 +20,7 @@ final class BenchRanksCommandTest {
   @TempDir private Path temp;
 
   @ParameterizedTest
-  @ValueSource(strings = {"in_process", "tcp", "mpi"})
+  @ValueSource(strings = {"tcp", "mpi"})
   void ranksShareTheOptimizer(String engine) throws Exception {
     boolean mpirun =
         List.of(System.getenv("PATH").split(":")).stream()

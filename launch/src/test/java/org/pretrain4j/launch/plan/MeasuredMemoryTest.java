@@ -31,7 +31,7 @@ import org.pretrain4j.trainer.run.TrainingOptions;
  */
 @Tag("slow")
 final class MeasuredMemoryTest {
-  private static final int STEPS = 4;
+  private static final int STEPS = 3;
 
   private static final String YAML =
       """

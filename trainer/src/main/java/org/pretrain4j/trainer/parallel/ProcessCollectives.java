@@ -16,15 +16,29 @@ public abstract class ProcessCollectives<O extends ProcessCollectives.Operation>
     implements Collectives {
 
   /** A collective under way. */
-  public interface Operation {
-    /** Its number, from 0. */
-    long sequence();
+  public abstract static class Operation {
+    private final long sequence;
+    private final CollectiveCall call;
 
-    CollectiveCall call();
+    /**
+     * @param sequence its number, from 0
+     */
+    protected Operation(long sequence, CollectiveCall call) {
+      this.sequence = sequence;
+      this.call = call;
+    }
+
+    public final long sequence() {
+      return sequence;
+    }
+
+    public final CollectiveCall call() {
+      return call;
+    }
 
     /** Such as {@code collective #3 barrier()}. */
-    default String place() {
-      return call().at(sequence());
+    public final String place() {
+      return call.at(sequence);
     }
   }
 

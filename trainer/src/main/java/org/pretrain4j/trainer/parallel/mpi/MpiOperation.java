@@ -10,9 +10,7 @@ import org.pretrain4j.trainer.parallel.ProcessCollectives;
  * A collective under way: a first transfer, then work of this rank alone, then perhaps a second
  * transfer. Guarded by the lock of {@link MpiCollectives}.
  */
-final class MpiOperation implements ProcessCollectives.Operation {
-  private final long sequence;
-  private final CollectiveCall call;
+final class MpiOperation extends ProcessCollectives.Operation {
 
   /** The cell that holds MPI's request. */
   final MemorySegment request;
@@ -33,21 +31,10 @@ final class MpiOperation implements ProcessCollectives.Operation {
       MemorySegment request,
       List<MemorySegment> scratch,
       BooleanSupplier afterFirst) {
-    this.sequence = sequence;
-    this.call = call;
+    super(sequence, call);
     this.request = request;
     this.scratch = scratch;
     this.afterFirst = afterFirst;
-  }
-
-  @Override
-  public long sequence() {
-    return sequence;
-  }
-
-  @Override
-  public CollectiveCall call() {
-    return call;
   }
 
   /**

@@ -4,33 +4,20 @@ import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.ProcessCollectives;
 
 /** A collective in the stream of NCCL, and the event behind it. */
-final class NcclOperation implements ProcessCollectives.Operation {
-  private final long sequence;
-  private final CollectiveCall call;
+final class NcclOperation extends ProcessCollectives.Operation {
   final long event;
 
   /** The event is not this operation's any more. */
   boolean done;
 
   NcclOperation(long sequence, CollectiveCall call, long event) {
-    this.sequence = sequence;
-    this.call = call;
+    super(sequence, call);
     this.event = event;
-  }
-
-  @Override
-  public long sequence() {
-    return sequence;
-  }
-
-  @Override
-  public CollectiveCall call() {
-    return call;
   }
 
   /** The function of NCCL that moves the bytes. */
   String function() {
-    return switch (call.kind()) {
+    return switch (call().kind()) {
       case ALL_REDUCE -> "ncclAllReduce";
       case REDUCE_SCATTER -> "ncclReduceScatter";
       case ALL_GATHER, ALL_GATHER_LONG, BARRIER -> "ncclAllGather";

@@ -13,13 +13,11 @@ import org.pretrain4j.trainer.parallel.ProcessCollectives;
  * A collective under way on one rank: stages, each of which sends to and receives from other ranks
  * and ends with work of this rank alone. Guarded by the lock of {@link TcpCollectives}.
  */
-final class TcpOperation implements ProcessCollectives.Operation {
+final class TcpOperation extends ProcessCollectives.Operation {
   /** One stage; segments by rank. */
   record Stage(
       Map<Integer, MemorySegment> sends, Map<Integer, MemorySegment> receives, Runnable work) {}
 
-  private final long sequence;
-  private final CollectiveCall call;
   private final List<Stage> stages;
   private final List<Map<Integer, MemorySegment>> waiting = new ArrayList<>();
   private int current;
@@ -28,20 +26,9 @@ final class TcpOperation implements ProcessCollectives.Operation {
   volatile boolean done;
 
   TcpOperation(long sequence, CollectiveCall call, List<Stage> stages) {
-    this.sequence = sequence;
-    this.call = call;
+    super(sequence, call);
     this.stages = stages;
     stages.forEach(stage -> waiting.add(new HashMap<>(stage.receives())));
-  }
-
-  @Override
-  public long sequence() {
-    return sequence;
-  }
-
-  @Override
-  public CollectiveCall call() {
-    return call;
   }
 
   /** Number of the current stage, from 1. */

@@ -84,6 +84,7 @@ final class FakeGpus implements Board {
     private volatile boolean aborted;
     volatile int state;
     volatile String lastError = "";
+    volatile String startError = "";
 
     Rank(Collectives inner) {
       this.inner = inner;
@@ -133,6 +134,9 @@ final class FakeGpus implements Board {
 
     @Override
     public long initialize(int worldSize, byte[] uniqueId, int rank) {
+      if (!startError.isEmpty()) {
+        throw new IllegalStateException(startError);
+      }
       return 1;
     }
 

@@ -114,6 +114,36 @@ class NcclCollectivesTest {
   }
 
   @Test
+  void aRankThatCannotEvenBeginEndsTheOthers() throws Exception {
+    FakeGpus gpus = new FakeGpus(2);
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      FakeGpus.Rank broken = gpus.rank(1);
+      broken.startError = "ncclCommInitRankConfig failed: a CUDA call failed";
+      threads.submit(
+          () -> {
+            try (NcclCollectives collectives =
+                new NcclCollectives(broken, broken, gpus, 1, 2, Duration.ofSeconds(50))) {
+              assertThrows(CollectiveException.class, collectives::connect);
+            }
+          });
+      FakeGpus.Rank whole = gpus.rank(0);
+      try (NcclCollectives collectives =
+          new NcclCollectives(whole, whole, gpus, 0, 2, Duration.ofSeconds(50))) {
+        CollectiveException e =
+            assertThrows(
+                CollectiveException.class,
+                () -> {
+                  collectives.connect();
+                  collectives.barrier();
+                });
+        assertEquals(List.of(1), e.culprits());
+        assertTrue(
+            e.getMessage().startsWith("rank 1: ncclCommInitRankConfig failed"), e.getMessage());
+      }
+    }
+  }
+
+  @Test
   void aRankThatGivesUpEndsTheOthersWithItsReason() throws Exception {
     List<String> seen =
         onRanks(

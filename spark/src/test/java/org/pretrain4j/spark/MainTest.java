@@ -51,18 +51,18 @@ class MainTest {
 
   @Test
   void aCommandEndsWithItsSummaryOrWithTheUsersMistake() throws Exception {
-    Files.writeString(folder.resolve("a.txt"), "one two three ".repeat(50));
-    Files.writeString(folder.resolve("b.txt"), "four five six ".repeat(50));
+    Files.writeString(folder.resolve("in-a.txt"), "one two three ".repeat(50));
+    Files.writeString(folder.resolve("in-b.txt"), "four five six ".repeat(50));
     String target = folder.resolve("shards").toString();
     String[] tokenize = {
-      "tokenize", folder + "/*.txt", "--output", target, "--tokenizer", LocalSpark.BYTES.path()
+      "tokenize", folder + "/in-*.txt", "--output", target, "--tokenizer", LocalSpark.BYTES.path()
     };
     Ended done = run(tokenize);
     assertEquals(0, done.code(), done.output());
     assertTrue(done.output().contains("documents 2, tokens 1,402, shards 1"), done.output());
     assertTrue(Files.exists(folder.resolve("shards/manifest.json")));
 
-    Files.writeString(folder.resolve("c.txt"), "another corpus");
+    Files.writeString(folder.resolve("in-c.txt"), "another corpus");
     Ended mistake = run(tokenize);
     assertEquals(2, mistake.code(), mistake.output());
     assertEquals(

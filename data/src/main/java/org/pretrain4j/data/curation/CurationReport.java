@@ -1,6 +1,7 @@
 package org.pretrain4j.data.curation;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +28,10 @@ public record CurationReport(long kept, long keptCharacters, Map<DropReason, Dro
   }
 
   public CurationReport {
-    dropped = Map.copyOf(dropped);
+    // In the order of the reasons: a copy's own order would differ from process to process.
+    Map<DropReason, Dropped> ordered = new EnumMap<>(DropReason.class);
+    ordered.putAll(dropped);
+    dropped = Collections.unmodifiableMap(ordered);
   }
 
   /** One line for each reason. */

@@ -85,13 +85,15 @@ class CurationTest {
             .decide(inputs);
     assertEquals(List.of(good), read(result));
     assertEquals(1, result.report().kept());
-    for (DropReason reason :
+    List<DropReason> reasons =
         List.of(
             DropReason.TOO_SHORT,
             DropReason.TOO_LONG,
             DropReason.REPETITIVE,
             DropReason.FEW_LETTERS,
-            DropReason.OTHER_SCRIPT)) {
+            DropReason.OTHER_SCRIPT);
+    assertEquals(reasons, List.copyOf(result.report().dropped().keySet()));
+    for (DropReason reason : reasons) {
       assertEquals(1, result.report().dropped().get(reason).documents(), reason.name());
     }
     assertTrue(result.report().toString().contains("TOO_SHORT: dropped 1 documents, 5 characters"));

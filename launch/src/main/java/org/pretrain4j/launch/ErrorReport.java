@@ -11,6 +11,8 @@ import java.util.Optional;
 import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.run.DivergedException;
 import picocli.CommandLine;
 import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -61,8 +63,10 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
   private static ExitCode exitCode(Throwable error) {
     return switch (error) {
       case CheckpointWriteException full -> ExitCode.STORAGE;
+      case DivergedException diverged -> ExitCode.DIVERGED;
       case UserException mistake -> ExitCode.USAGE;
       case IOException refused -> ExitCode.STORAGE;
+      case CollectiveException other -> ExitCode.OTHER_RANK;
       default -> ExitCode.INTERNAL_ERROR;
     };
   }

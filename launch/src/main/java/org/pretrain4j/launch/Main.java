@@ -41,6 +41,7 @@ public final class Main {
     CommandLine commandLine =
         new CommandLine(new Pretrain4j())
             .addSubcommand(new TrainCommand(signals))
+            .addSubcommand(new LaunchCommand(signals))
             .addSubcommand(new CurateCommand())
             .addSubcommand(new TokenizeCommand())
             .addSubcommand(new MergeManifestsCommand())

@@ -27,7 +27,8 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  pretrain4j train configs/quickstart.yaml",
       "  pretrain4j train configs/quickstart.yaml --set name=try --set optimizer.learning_rate=1e-3",
-      "  pretrain4j train configs/quickstart.yaml --resume never"
+      "  pretrain4j train configs/quickstart.yaml --resume never",
+      "  pretrain4j launch --ranks 2 -- train configs/quickstart.yaml"
     })
 final class TrainCommand implements Callable<Integer> {
   private static final Logger LOG = LogManager.getLogger(TrainCommand.class);
@@ -51,15 +52,21 @@ final class TrainCommand implements Callable<Integer> {
     this.signals = signals;
   }
 
+  /** The run that the options name. */
+  RunConfig config() {
+    return configuration.read();
+  }
+
   @Override
   public Integer call() {
-    RunConfig config = configuration.read();
+    RunConfig config = config();
     StopRequest stop = new StopRequest();
     signals.on(
         () -> {
           LOG.info("stopping: what is done by the end of this step is saved");
           stop.stop();
-        });
+        },
+        config.parallelism().grace());
     try (TrainingView view = new TrainingView(config, LiveLine.onStandardOutput())) {
       TrainingResult result = new Trainer(config, new TrainingOptions(resume, stop), view).run();
       return end(result).number();

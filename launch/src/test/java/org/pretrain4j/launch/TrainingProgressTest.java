@@ -59,6 +59,7 @@ class TrainingProgressTest {
         0,
         0,
         0,
+        0,
         Map.of());
   }
 

@@ -3,6 +3,7 @@ package org.pretrain4j.launch.plan;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.pretrain4j.trainer.run.RowDeal;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.StageConfig;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;

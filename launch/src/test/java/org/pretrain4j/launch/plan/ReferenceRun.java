@@ -12,7 +12,8 @@ import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.optim.OptimizerConfig;
 import org.pretrain4j.trainer.optim.ScheduleConfig;
 import org.pretrain4j.trainer.parallel.GradientSharding;
-import org.pretrain4j.trainer.parallel.ParallelismConfig;
+import org.pretrain4j.trainer.run.LossSpikeConfig;
+import org.pretrain4j.trainer.run.ParallelismConfig;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.StageConfig;
 import org.pretrain4j.trainer.run.TrainingConfig;
@@ -26,7 +27,15 @@ final class ReferenceRun {
   private ReferenceRun() {}
 
   static TrainingConfig training(int microBatchSize, Precision precision, Kernels kernels) {
-    return new TrainingConfig(4096, 2_359_296, microBatchSize, precision, kernels, true, 5);
+    return new TrainingConfig(
+        4096,
+        2_359_296,
+        microBatchSize,
+        precision,
+        kernels,
+        true,
+        5,
+        new LossSpikeConfig(LossSpikeConfig.Action.IGNORE, 128, 6));
   }
 
   static RunConfig run() {
@@ -55,7 +64,8 @@ final class ReferenceRun {
             Optional.empty(),
             0),
         new ParallelismConfig(384, 25_000_000, 0, GradientSharding.AUTO),
-        new CheckpointConfig(2000, 3, 0, 0, Optional.empty(), Optional.empty(), 4_000_000_000L));
+        new CheckpointConfig(2000, 3, 0, 0, Optional.empty(), Optional.empty(), 4_000_000_000L),
+        List.of());
   }
 
   private static DatasetConfig shards(String name) {

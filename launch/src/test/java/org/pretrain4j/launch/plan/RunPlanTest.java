@@ -12,7 +12,8 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.parallel.GradientSharding;
-import org.pretrain4j.trainer.parallel.ParallelismConfig;
+import org.pretrain4j.trainer.run.ParallelismConfig;
+import org.pretrain4j.trainer.run.RowDeal;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 
 /** The formulas against what was published about the SmolLM3-3B run. */

@@ -2,11 +2,18 @@ package org.pretrain4j.trainer.model;
 
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** Adds up where the time of one rank's passes goes. For one thread. */
 public final class PhaseClock {
   private final Map<Phase, Double> seconds = new EnumMap<>(Phase.class);
+  private Consumer<Phase> listener = phase -> {};
   private long last;
+
+  /** Who is told each phase that has just ended, on the thread of the passes. */
+  public void onLap(Consumer<Phase> listener) {
+    this.listener = listener;
+  }
 
   /** The time from here on belongs to no phase yet. */
   public void start() {
@@ -18,6 +25,7 @@ public final class PhaseClock {
     long now = System.nanoTime();
     seconds.merge(phase, (now - last) * 1e-9, Double::sum);
     last = now;
+    listener.accept(phase);
   }
 
   /** Seconds by phase since the last call. */

@@ -106,6 +106,11 @@ public final class StepGuard {
     return new Decision(Verdict.APPLY, "");
   }
 
+  /** Forgets the latest losses: those of another mixture of data are no measure. */
+  public void startStage() {
+    spikes.ifPresent(policy -> policy.detector().clear());
+  }
+
   private Decision reject(String reason, OnSpike action) {
     if (action == OnSpike.STOP) {
       return new Decision(Verdict.STOP, reason);

@@ -30,6 +30,7 @@ final class CheckpointSaver implements AutoCloseable {
 
   private final RunConfig config;
   private final Collectives collectives;
+  private final LongWork work;
   private final CheckpointStore store;
   private final TokenStream stream;
   private final RankTrainer rank;
@@ -48,12 +49,14 @@ final class CheckpointSaver implements AutoCloseable {
   CheckpointSaver(
       RunConfig config,
       Collectives collectives,
+      LongWork work,
       CheckpointStore store,
       TokenStream stream,
       RankTrainer rank,
       TrainingListener listener) {
     this.config = config;
     this.collectives = collectives;
+    this.work = work;
     this.store = store;
     this.stream = stream;
     this.rank = rank;
@@ -107,13 +110,17 @@ final class CheckpointSaver implements AutoCloseable {
    */
   void save(long stepsDone) {
     long start = System.nanoTime();
+    rank.enter("checkpoint");
     awaitEarlier();
     inFlight =
-        checkpointer.save(
-            rank.parameters(),
-            rank.shard().ranges(),
-            rank.shard().values(),
-            SavedState.of(config, stream, stepsDone, rank.guardState()));
+        work.await(
+            "copying",
+            () ->
+                checkpointer.save(
+                    rank.parameters(),
+                    rank.shard().ranges(),
+                    rank.shard().values(),
+                    SavedState.of(config, stream, stepsDone, rank.guardState())));
     savedBefore = true;
     blockedByIt = block(start);
   }
@@ -128,12 +135,18 @@ final class CheckpointSaver implements AutoCloseable {
       return;
     }
     long start = System.nanoTime();
+    rank.enter("checkpoint");
     awaitEarlier();
     blockedByIt += block(start);
     collect();
-    mirror.ifPresent(CheckpointMirror::close);
+    work.await("copying to the mirror", this::closeMirror);
     drainWarnings();
     finished = true;
+  }
+
+  private Void closeMirror() {
+    mirror.ifPresent(CheckpointMirror::close);
+    return null;
   }
 
   private void awaitEarlier() {
@@ -146,18 +159,22 @@ final class CheckpointSaver implements AutoCloseable {
 
   /** If a rank fails all do, so that none waits for a shard that will never come. */
   private void agree(Runnable part) {
-    CheckpointWriteException failure = null;
-    try {
-      part.run();
-    } catch (CheckpointWriteException e) {
-      failure = e;
-    }
+    CheckpointWriteException failure = work.await("saving", () -> failureOf(part));
     long[] failures = collectives.allGatherLong(failure == null ? 0 : 1);
     for (int other = 0; other < failures.length; other++) {
       if (failures[other] != 0) {
         failed = true;
         throw failure == null ? CheckpointWriteException.onRank(other) : failure;
       }
+    }
+  }
+
+  private static CheckpointWriteException failureOf(Runnable part) {
+    try {
+      part.run();
+      return null;
+    } catch (CheckpointWriteException e) {
+      return e;
     }
   }
 

@@ -17,10 +17,13 @@ final class LeaderReport implements StepReport {
   private final StagePlan plan;
   private final MetricsLog log;
   private final TrainingListener listener;
+  private final RankPace pace;
+  private final double idleShare;
   private long skippedSteps;
 
   LeaderReport(
       RunConfig config,
+      int worldSize,
       TokenStream stream,
       MetricsLog log,
       TrainingListener listener,
@@ -33,6 +36,8 @@ final class LeaderReport implements StepReport {
     this.log = log;
     this.listener = listener;
     this.skippedSteps = skippedSteps;
+    this.pace = new RankPace(Math.toIntExact(config.rowsPerStep()), worldSize);
+    this.idleShare = new RowDeal(config.rowsPerStep(), worldSize).idleShare();
   }
 
   @Override
@@ -42,6 +47,8 @@ final class LeaderReport implements StepReport {
       skippedSteps++;
       listener.warning(outcome.decision().reason());
     }
+    pace.warning(outcome.work()).ifPresent(listener::warning);
+    int slowest = RankPace.slowest(outcome.work());
     StepTimes times = outcome.times();
     double seconds = times.seconds();
     double rate = tokensPerStep / seconds;
@@ -64,6 +71,9 @@ final class LeaderReport implements StepReport {
             saving.blockedSeconds(),
             saving.writeSeconds(),
             saving.publishSeconds(),
+            slowest,
+            outcome.work().get(slowest).seconds(),
+            idleShare,
             PeakMemory.residentBytes(),
             shares(stepsDone));
     log.write(metrics);

@@ -10,25 +10,19 @@ import org.pretrain4j.data.tokens.Progress;
 final class PreparationMessages implements PreparationListener {
   private final TrainingListener listener;
   private final StopRequest stop;
+  private final LongWork work;
 
-  /** The run was asked to stop before its first step. */
-  static final class Stopped extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    private Stopped() {
-      super("stopped while the data was prepared");
-    }
-  }
-
-  PreparationMessages(TrainingListener listener, StopRequest stop) {
+  PreparationMessages(TrainingListener listener, StopRequest stop, LongWork work) {
     this.listener = listener;
     this.stop = stop;
+    this.work = work;
   }
 
   @Override
   public void progress(Progress progress) {
+    work.alive();
     if (stop.isWanted()) {
-      throw new Stopped();
+      throw new LongWork.Stopped();
     }
     listener.preparing(progress);
   }

@@ -1,6 +1,5 @@
 package org.pretrain4j.trainer.run;
 
-import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.optim.StepGuard;
 import org.pretrain4j.trainer.run.RankTrainer.StepOutcome;
 
@@ -48,7 +47,7 @@ final class RankLoop {
       }
       report.report(done, outcome, saver.takeTimes());
       if (gaveUp) {
-        throw new UserException(
+        throw new DivergedException(
             outcome.decision().reason()
                 + ": the run stops; the newest checkpoint is from before; look at the data and the"
                 + " learning rate around this step");

@@ -14,6 +14,7 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.Phase;
 import org.pretrain4j.trainer.model.TrainingPass;
 import org.pretrain4j.trainer.optim.AdamW;
 import org.pretrain4j.trainer.optim.GradientNorm;
@@ -21,6 +22,8 @@ import org.pretrain4j.trainer.optim.LearningRateSchedule;
 import org.pretrain4j.trainer.optim.ParameterGroups;
 import org.pretrain4j.trainer.optim.StepGuard;
 import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.faults.FaultInjector;
+import org.pretrain4j.trainer.parallel.faults.FlightRecorder;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
@@ -33,6 +36,8 @@ import org.pretrain4j.trainer.sharding.ParameterBuffer;
 final class RankTrainer implements AutoCloseable {
   private final RunConfig config;
   private final Collectives collectives;
+  private final FlightRecorder recorder;
+  private final FaultInjector faults;
   private final TokenStream stream;
   private final NDManager manager;
   private final WorkerPool pool;
@@ -49,6 +54,7 @@ final class RankTrainer implements AutoCloseable {
   private final RowShare share;
   private ReadAhead rows;
   private long step;
+  private double optimizerSeconds;
 
   /** What a step came to, the same on all ranks but for the times. */
   record StepOutcome(
@@ -57,11 +63,20 @@ final class RankTrainer implements AutoCloseable {
       double learningRate,
       StepGuard.Decision decision,
       boolean stopWanted,
+      List<RankWork> work,
       StepTimes times) {}
 
-  RankTrainer(RunConfig config, Collectives collectives, TokenStream stream, int threads) {
+  /**
+   * @param collectives as {@code signs} watches them
+   * @param signs where this rank says what it does
+   * @param threads that compute
+   */
+  RankTrainer(
+      RunConfig config, Collectives collectives, RankSigns signs, TokenStream stream, int threads) {
     this.config = config;
     this.collectives = collectives;
+    this.recorder = signs.recorder(collectives.rank());
+    this.faults = signs.faults(collectives.rank());
     this.stream = stream;
     this.manager = NDManager.newBaseManager("PyTorch");
     this.pool = new WorkerPool(threads);
@@ -88,6 +103,9 @@ final class RankTrainer implements AutoCloseable {
             type,
             config.training().sequenceLength(),
             pool);
+    // The head's backward pass is part of its lap, the layers' comes after it.
+    pass.clock()
+        .onLap(phase -> enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward"));
     this.adamW =
         new AdamW(
             config.optimizer().beta1(),
@@ -96,7 +114,8 @@ final class RankTrainer implements AutoCloseable {
             pool);
     this.groups = groupsOf(config, layout.parameters());
     this.schedule = LearningRateSchedule.of(config.schedule(), config.optimizer().learningRate());
-    this.guard = new StepGuard(config.training().maxSkippedSteps(), Optional.empty());
+    this.guard =
+        new StepGuard(config.training().maxSkippedSteps(), config.training().lossSpikes().policy());
     this.share =
         RowShare.of(
             Math.toIntExact(config.rowsPerStep()), collectives.rank(), collectives.worldSize());
@@ -138,48 +157,64 @@ final class RankTrainer implements AutoCloseable {
    */
   StepOutcome step(boolean stopWanted) throws InterruptedException {
     StepTimes times = new StepTimes();
+    double exposedBefore = recorder.exposedSeconds();
+    enter("data");
+    FaultInjector.BadNumbers bad = faults.beginStep(step);
     List<Row> mine = rows == null ? List.of() : rows.next();
-    times.dataWait(rows == null ? 0 : rows.takeWaitSeconds());
-    double lossSum = 0;
-    long targets = 0;
     List<MicroBatch> batches =
         MicroBatches.of(
             mine, config.training().microBatchSize(), config.training().intraDocumentMasking());
+    times.data(rows == null ? 0 : rows.takeWaitSeconds());
+    double lossSum = bad.loss() ? Double.NaN : 0;
+    long targets = 0;
     gradients.startStep(batches.size());
     for (MicroBatch batch : batches) {
+      enter("forward");
       lossSum += pass.run(batch, gradients);
       targets += batch.targetCount();
     }
     times.passes(pass.clock().drain());
-    times.communication(gradients.finishStep());
+    enter("communication");
+    gradients.finishStep();
+    if (bad.gradient()) {
+      shard.injectNan(gradients);
+    }
     StepOutcome outcome = update(lossSum, targets, stopWanted, times);
+    times.communication(recorder.exposedSeconds() - exposedBefore);
     step++;
     return outcome;
   }
 
   private StepOutcome update(double lossSum, long targets, boolean stopWanted, StepTimes times) {
     double squares = shard.sumOfSquares(pool, gradients);
-    times.startCommunication();
-    long allTargets = sum(collectives.allGatherLong(targets));
-    double loss = sum(collectives.allGatherDouble(lossSum)) / allTargets;
-    double[] allSquares = collectives.allGatherDouble(squares);
-    boolean anyWantsStop = sum(collectives.allGatherLong(stopWanted ? 1 : 0)) > 0;
-    times.endCommunication();
-    double mean = 1.0 / allTargets;
-    double norm = GradientNorm.norm(allSquares, mean);
+    StepExchange all =
+        StepExchange.of(
+            collectives, targets, lossSum, squares, stopWanted, times.work(optimizerSeconds));
+    double mean = 1.0 / all.targets();
+    double norm = GradientNorm.norm(all.squares(), mean);
     double learningRate = schedule.at(step);
-    StepGuard.Decision decision = guard.judge(step + 1, loss, norm);
+    if (stream.plan().firstStep(stream.plan().stageAt(step)) == step) {
+      guard.startStage();
+    }
+    StepGuard.Decision decision = guard.judge(step + 1, all.loss(), norm);
     if (decision.verdict() == StepGuard.Verdict.APPLY) {
       double clip = GradientNorm.clippingCoefficient(norm, config.optimizer().gradientClipNorm());
-      times.startOptimizer();
+      enter("optimizer");
+      long start = System.nanoTime();
       long update = step + 1 - guard.skipped();
       shard.update(adamW, groups, gradients, weights, update, learningRate, clip * mean);
-      times.endOptimizer();
-      times.startCommunication();
+      optimizerSeconds = (System.nanoTime() - start) * 1e-9;
+      times.optimizer(optimizerSeconds);
+      enter("communication");
       OptimizerShard.gather(weights, buckets, collectives);
-      times.endCommunication();
     }
-    return new StepOutcome(loss, norm, learningRate, decision, anyWantsStop, times);
+    return new StepOutcome(
+        all.loss(), norm, learningRate, decision, all.stopWanted(), all.work(), times);
+  }
+
+  /** Says in the rank's record what it does now. */
+  void enter(String phase) {
+    recorder.step(step, phase);
   }
 
   /** Steps done since the beginning of the run. */
@@ -205,22 +240,6 @@ final class RankTrainer implements AutoCloseable {
 
   NDManager manager() {
     return manager;
-  }
-
-  private static long sum(long[] values) {
-    long sum = 0;
-    for (long value : values) {
-      sum += value;
-    }
-    return sum;
-  }
-
-  private static double sum(double[] values) {
-    double sum = 0;
-    for (double value : values) {
-      sum += value;
-    }
-    return sum;
   }
 
   @Override

@@ -16,7 +16,7 @@ import org.pretrain4j.data.TokenizerConfig;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.optim.OptimizerConfig;
 import org.pretrain4j.trainer.optim.ScheduleConfig;
-import org.pretrain4j.trainer.parallel.ParallelismConfig;
+import org.pretrain4j.trainer.parallel.faults.FaultInjection;
 
 /**
  * A whole run. What a file leaves out because it follows from other keys (the folders, the phases
@@ -38,12 +38,15 @@ public record RunConfig(
     @Key("The optimizer") OptimizerConfig optimizer,
     @Key("The learning rate by step") ScheduleConfig schedule,
     @Key("How ranks share the work") @Default("{}") ParallelismConfig parallelism,
-    @Key("Durable state") CheckpointConfig checkpoints) {
+    @Key("Durable state") CheckpointConfig checkpoints,
+    @Key("Faults that the run makes on purpose, for drills") @Default("[]")
+        List<FaultInjection> faults) {
 
   private static final BigInteger MAX_STEPS = BigInteger.valueOf(Long.MAX_VALUE >> 1);
 
   public RunConfig {
     stages = List.copyOf(stages);
+    faults = List.copyOf(faults);
     Checks checks = new Checks();
     checks.folderName("name", name);
     runFolder.ifPresent(folder -> checks.notBlank("run_folder", folder));

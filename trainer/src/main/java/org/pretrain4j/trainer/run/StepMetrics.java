@@ -20,12 +20,16 @@ import java.util.Map;
  * @param tokensPerSecond tokens of the step over its duration, all ranks together
  * @param mfu share of the peak that the model's operations reached
  * @param dataWaitSeconds time that rank 0 waited for its rows
- * @param communicationSeconds time that rank 0 waited for other ranks
+ * @param communicationSeconds time that rank 0 waited in collectives: communication that no
+ *     computation hides, and other ranks that come later
  * @param phaseSeconds where the time of rank 0 went
  * @param checkpointSeconds time that training stood still after this step to save
  * @param checkpointWriteSeconds time from the beginning of a save until rank 0's shard was durable,
  *     in the line of the step in which the save ended; 0 in all others
  * @param checkpointPublishSeconds time from then until the checkpoint was complete
+ * @param slowestRank rank that worked longest, waiting for others left out
+ * @param slowestRankSeconds its time
+ * @param idleShare of the ranks' time, as the rows of a step don't go evenly over them
  * @param residentBytes memory of the process
  * @param shares share of each dataset in the rows of this stage so far
  */
@@ -48,5 +52,7 @@ public record StepMetrics(
     double checkpointSeconds,
     double checkpointWriteSeconds,
     double checkpointPublishSeconds,
+    double slowestRankSeconds,
+    double idleShare,
     long residentBytes,
     Map<String, Double> shares) {}

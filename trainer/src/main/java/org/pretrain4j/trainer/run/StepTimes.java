@@ -9,14 +9,20 @@ import org.pretrain4j.trainer.model.Phase;
 final class StepTimes {
   private final long start = System.nanoTime();
   private final Map<String, Double> phases = new LinkedHashMap<>();
+  private double data;
   private double dataWait;
   private double communication;
   private double optimizer;
-  private long mark;
   private double seconds;
 
-  void dataWait(double seconds) {
-    dataWait = seconds;
+  /**
+   * The rows are there.
+   *
+   * @param waited seconds of it that went by in waiting for the loader
+   */
+  void data(double waited) {
+    data = secondsSince(start);
+    dataWait = waited;
   }
 
   void passes(Map<Phase, Double> seconds) {
@@ -24,28 +30,16 @@ final class StepTimes {
   }
 
   void communication(double seconds) {
-    communication += seconds;
+    communication = seconds;
   }
 
-  void startCommunication() {
-    mark = System.nanoTime();
-  }
-
-  void endCommunication() {
-    communication += (System.nanoTime() - mark) * 1e-9;
-  }
-
-  void startOptimizer() {
-    mark = System.nanoTime();
-  }
-
-  void endOptimizer() {
-    optimizer += (System.nanoTime() - mark) * 1e-9;
+  void optimizer(double seconds) {
+    optimizer = seconds;
   }
 
   /** The step is over. */
   void end() {
-    seconds = (System.nanoTime() - start) * 1e-9;
+    seconds = secondsSince(start);
   }
 
   /** Seconds that the step took. */
@@ -66,5 +60,20 @@ final class StepTimes {
     Map<String, Double> all = new LinkedHashMap<>(phases);
     all.put("optimizer", optimizer);
     return all;
+  }
+
+  /** What this rank worked, without waiting for others. */
+  RankWork work(double optimizerBefore) {
+    return new RankWork(
+        data,
+        phases.getOrDefault("embedding", 0.0)
+            + phases.getOrDefault("forward", 0.0)
+            + phases.getOrDefault("head", 0.0),
+        phases.getOrDefault("backward", 0.0),
+        optimizerBefore);
+  }
+
+  private static double secondsSince(long start) {
+    return (System.nanoTime() - start) * 1e-9;
   }
 }

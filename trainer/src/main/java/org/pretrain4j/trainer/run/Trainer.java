@@ -1,7 +1,6 @@
 package org.pretrain4j.trainer.run;
 
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -13,11 +12,14 @@ import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.parallel.backend.Backend;
 import org.pretrain4j.trainer.parallel.backend.Membership;
 import org.pretrain4j.trainer.parallel.cluster.World;
+import org.pretrain4j.trainer.parallel.faults.Supervisor;
 
 /**
  * Runs a configuration from where it stands to its end, or until it is asked to stop.
@@ -26,8 +28,8 @@ import org.pretrain4j.trainer.parallel.cluster.World;
  * configuration's ranks are threads of this process.
  */
 public final class Trainer {
-  private static final Duration COLLECTIVE_TIMEOUT = Duration.ofMinutes(10);
-  private static final Duration JOINING_TIMEOUT = Duration.ofMinutes(10);
+  /** Exit code of a process that SIGKILL ended, as its supervisor was. */
+  private static final int KILLED = 137;
 
   private final RunConfig config;
   private final TrainingOptions options;
@@ -61,9 +63,12 @@ public final class Trainer {
     RankTrainer.groupsOf(config, ModelLayout.of(config.model()).parameters());
     CheckpointStore store = CheckpointStore.open(config.checkpoints().folder().orElseThrow());
     World world = World.discover(environment);
+    Backend backend = config.parallelism().collectives().choose(world, Backend.Memory.HOST);
+    // A rank whose supervisor was killed must not go on beside those of the next one.
+    Supervisor.endWith(environment, () -> Runtime.getRuntime().halt(KILLED));
     try {
-      return world.isSingle() ? asThreads(store) : asProcess(world, store);
-    } catch (PreparationMessages.Stopped e) {
+      return world.isSingle() ? asThreads(store) : asProcess(world, backend, store);
+    } catch (LongWork.Stopped e) {
       List<Long> steps = store.steps();
       return new TrainingResult(steps.isEmpty() ? 0 : steps.getLast(), false, Double.NaN);
     } catch (RuntimeException e) {
@@ -74,19 +79,26 @@ public final class Trainer {
   }
 
   private TrainingResult asThreads(CheckpointStore store) throws Exception {
-    int threads = config.parallelism().threadsOf(Runtime.getRuntime().availableProcessors());
+    ParallelismConfig parallelism = config.parallelism();
+    int ranks = parallelism.ranks();
+    int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranks);
     AtomicReference<TrainingResult> result = new AtomicReference<>();
-    try (LeaderSeat seat = LeaderSeat.take(config, options.resume(), store, listener)) {
-      TokenStream stream = openData();
+    try (LeaderSeat seat = LeaderSeat.take(config, options.resume(), store, listener);
+        RankSigns signs = RankSigns.start(config, environment, 0, ranks, ranks)) {
+      TokenStream stream = prepare(longWork(signs.watch(new SoloCollectives())), true);
       InProcessGroup.run(
-          config.parallelism().ranks(),
-          COLLECTIVE_TIMEOUT,
-          collectives -> {
-            Optional<LeaderSeat> mine =
-                collectives.rank() == 0 ? Optional.of(seat) : Optional.empty();
-            TrainingResult own = train(collectives, mine, store, stream, threads);
-            if (collectives.rank() == 0) {
-              result.set(own);
+          ranks,
+          parallelism.collectiveTimeout(),
+          engine -> {
+            Optional<LeaderSeat> mine = engine.rank() == 0 ? Optional.of(seat) : Optional.empty();
+            try {
+              TrainingResult own = train(signs, signs.watch(engine), mine, store, stream, threads);
+              if (engine.rank() == 0) {
+                result.set(own);
+              }
+            } catch (CollectiveException e) {
+              signs.describe(e);
+              throw e;
             }
           });
     }
@@ -94,40 +106,66 @@ public final class Trainer {
     return result.get();
   }
 
-  private TrainingResult asProcess(World world, CheckpointStore store) throws InterruptedException {
-    int threads = config.parallelism().computeThreads();
-    if (threads == 0) {
-      threads = Runtime.getRuntime().availableProcessors();
-    }
-    String start = config.name() + "-" + environment.getOrDefault("PRETRAIN4J_ATTEMPT", "1");
+  private TrainingResult asProcess(World world, Backend backend, CheckpointStore store)
+      throws InterruptedException {
+    ParallelismConfig parallelism = config.parallelism();
+    int threads =
+        parallelism.threadsOf(
+            Runtime.getRuntime().availableProcessors(), World.localRanks(environment));
+    String start = config.name() + "-" + RankSigns.attempt(environment);
     try (Membership membership =
-        Backend.AUTO.join(
-            world, Backend.Memory.HOST, start, JOINING_TIMEOUT, COLLECTIVE_TIMEOUT, environment)) {
-      Collectives collectives = membership.collectives();
+            backend.join(
+                world,
+                Backend.Memory.HOST,
+                start,
+                parallelism.joinTimeout(),
+                parallelism.collectiveTimeout(),
+                environment);
+        RankSigns signs =
+            RankSigns.start(config, environment, world.rank(), 1, world.worldSize())) {
+      Collectives collectives = signs.watch(membership.collectives());
+      boolean leads = world.rank() == 0;
+      LongWork work = longWork(collectives);
       try (LeaderSeat seat =
-          world.rank() == 0 ? LeaderSeat.take(config, options.resume(), store, listener) : null) {
+          work.await(
+              "finding the checkpoint",
+              () -> leads ? LeaderSeat.take(config, options.resume(), store, listener) : null)) {
         // Rank 0 tokenizes what is not tokenized yet; the others find it done.
-        TokenStream stream = world.rank() == 0 ? openData() : null;
-        collectives.barrier();
-        stream = stream == null ? openData() : stream;
+        TokenStream prepared = prepare(work, leads);
+        TokenStream found = prepare(work, !leads);
         TrainingResult result =
-            train(collectives, Optional.ofNullable(seat), store, stream, threads);
-        if (seat != null) {
+            train(
+                signs,
+                collectives,
+                Optional.ofNullable(seat),
+                store,
+                leads ? prepared : found,
+                threads);
+        if (leads) {
           listener.ended(result);
         }
         return result;
       } catch (RuntimeException | InterruptedException | Error e) {
+        signs.describe(e);
         collectives.abort(String.valueOf(e.getMessage()));
         throw e;
       }
     }
   }
 
-  private TokenStream openData() {
-    return RunData.open(config, new PreparationMessages(listener, options.stop()));
+  private LongWork longWork(Collectives collectives) {
+    return new LongWork(collectives, options.stop(), config.parallelism().longWorkTimeout());
+  }
+
+  /** The data, prepared where need be; null where it is not this rank's turn. */
+  private TokenStream prepare(LongWork work, boolean mine) {
+    PreparationMessages messages = new PreparationMessages(listener, options.stop(), work);
+    return work.awaitUnlessStopped(
+        "preparing data", () -> mine ? RunData.open(config, messages) : null);
   }
 
   private TrainingResult train(
+      RankSigns signs,
       Collectives collectives,
       Optional<LeaderSeat> seat,
       CheckpointStore store,
@@ -137,10 +175,11 @@ public final class Trainer {
     ComputeThreads.set(threads);
     Optional<Checkpoint> checkpoint = agree(collectives, seat, store);
     checkpoint.ifPresent(found -> ResumeCheck.checkData(found, stream));
-    try (RankTrainer rank = new RankTrainer(config, collectives, stream, threads)) {
+    try (RankTrainer rank = new RankTrainer(config, collectives, signs, stream, threads)) {
       rank.start(checkpoint);
       try (CheckpointSaver saver =
-          new CheckpointSaver(config, collectives, store, stream, rank, listener)) {
+          new CheckpointSaver(
+              config, collectives, longWork(collectives), store, stream, rank, listener)) {
         StepReport report =
             seat.map(taken -> leaderReport(taken, collectives, rank, stream))
                 .orElse(StepReport.NONE);
@@ -178,6 +217,12 @@ public final class Trainer {
             peak,
             rank.groups().table()));
     return new LeaderReport(
-        config, stream, seat.log(), listener, peak, rank.guardState().skipped());
+        config,
+        collectives.worldSize(),
+        stream,
+        seat.log(),
+        listener,
+        peak,
+        rank.guardState().skipped());
   }
 }

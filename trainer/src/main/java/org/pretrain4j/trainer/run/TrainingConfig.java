@@ -21,9 +21,12 @@ public record TrainingConfig(
         Kernels kernels,
     @Key("Whether a token sees only the tokens of its own document") @Default("true")
         boolean intraDocumentMasking,
-    @Key("Steps in a row that may be skipped for a loss or gradient that is not finite")
+    @Key(
+            "Steps in a row that may be skipped for a loss or gradient that is not finite, or for a"
+                + " spike; one more ends the run with exit code 4")
         @Default("5")
-        int maxSkippedSteps) {
+        int maxSkippedSteps,
+    @Key("Losses far above the latest ones") @Default("{}") LossSpikeConfig lossSpikes) {
 
   /** Number formats of the computation. */
   public enum Precision {
@@ -37,6 +40,7 @@ public record TrainingConfig(
     checks.positive("global_batch_tokens", globalBatchTokens);
     checks.positive("micro_batch_size", microBatchSize);
     checks.notNegative("max_skipped_steps", maxSkippedSteps);
+    checks.present("loss_spikes", lossSpikes);
     checks.together(
         List.of("global_batch_tokens", "sequence_length"),
         () -> globalBatchTokens % sequenceLength == 0,

@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.sharding;
 
 import ai.djl.ndarray.NDManager;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -97,6 +98,11 @@ public final class OptimizerShard {
       sum += GradientNorm.sumOfSquares(pool, gradient(piece, gradients));
     }
     return sum;
+  }
+
+  /** Makes one of this rank's reduced gradients NaN: a fault on purpose. */
+  public void injectNan(GradientBuffer gradients) {
+    gradient(pieces.getFirst(), gradients).set(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
   }
 
   /**

@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.parallel.backend;
 
 import java.time.Duration;
 import java.util.Map;
+import org.pretrain4j.configuration.Spelled;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.parallel.cluster.Rendezvous;
@@ -15,6 +16,7 @@ public enum Backend {
   /** NCCL for buffers on GPUs; for host memory MPI where mpirun started the processes, else TCP. */
   AUTO,
   /** Ranks are threads of one process: {@link org.pretrain4j.trainer.parallel.InProcessGroup}. */
+  @Spelled("in_process")
   IN_PROCESS,
   /** Host memory, processes that reach each other over TCP. */
   TCP,

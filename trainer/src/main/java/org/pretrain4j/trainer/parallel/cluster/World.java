@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.parallel.cluster;
 
+import java.util.List;
 import java.util.Map;
 import org.pretrain4j.configuration.UserException;
 
@@ -60,6 +61,15 @@ public record World(
    */
   public static World discover(Map<String, String> environment) {
     return new WorldDiscovery(environment).discover();
+  }
+
+  /**
+   * Processes of the run on this machine that share all of its processors; 1 where the launcher
+   * doesn't say or, like srun, gives each its own.
+   */
+  public static int localRanks(Map<String, String> environment) {
+    WorldDiscovery found = new WorldDiscovery(environment);
+    return Math.max(1, found.number(List.of("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"), 1));
   }
 
   /** Whether this is one process alone. */

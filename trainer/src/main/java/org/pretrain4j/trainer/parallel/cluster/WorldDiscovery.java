@@ -148,6 +148,16 @@ final class WorldDiscovery {
     return false;
   }
 
+  /** The first of these variables that is set. */
+  int number(List<String> names, int otherwise) {
+    for (String name : names) {
+      if (anySet(name)) {
+        return number(name);
+      }
+    }
+    return otherwise;
+  }
+
   private int number(String name) {
     String text = environment.get(name);
     if (text == null) {

@@ -11,6 +11,14 @@ public final class FaultInjector {
 
   private static final Logger LOG = LogManager.getLogger();
 
+  /**
+   * What shall be NaN.
+   *
+   * @param loss the rank's loss
+   * @param gradient one of the rank's reduced gradients
+   */
+  public record BadNumbers(boolean loss, boolean gradient) {}
+
   private final List<FaultInjection> faults;
 
   /**
@@ -28,12 +36,13 @@ public final class FaultInjector {
   /**
    * To be called at the beginning of a step; may not return.
    *
-   * @return whether the loss of this step shall be NaN on this rank
+   * @return which numbers of this step shall be NaN on this rank
    */
-  public boolean beginStep(long step) {
-    boolean nan = false;
+  public BadNumbers beginStep(long step) {
+    boolean loss = false;
+    boolean gradient = false;
     for (FaultInjection fault : faults) {
-      if (fault.step() != step) {
+      if (!fault.isIn(step)) {
         continue;
       }
       LOG.warn("injected fault: {} in step {} on rank {}", fault.kind(), step, fault.rank());
@@ -41,10 +50,11 @@ public final class FaultInjector {
         case CRASH -> Runtime.getRuntime().halt(KILLED);
         case HANG -> hang();
         case SLOW -> sleep((long) (fault.seconds() * 1000));
-        case NAN -> nan = true;
+        case NAN -> loss = true;
+        case NAN_GRADIENT -> gradient = true;
       }
     }
-    return nan;
+    return new BadNumbers(loss, gradient);
   }
 
   private static void hang() {

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -37,15 +38,25 @@ public final class Supervisor {
     }
   }
 
-  /** Exit code if the last attempt hung. */
+  /** Exit code of a rank that hangs, and of a run whose last attempt hung. */
   public static final int HUNG = 70;
 
+  /** Exit code of a rank that gives up because another one failed. */
+  public static final int OTHER_RANK = 71;
+
+  /** Exit code of ranks that were told to stop and have saved. */
+  public static final int SAVED = 75;
+
   private static final Duration POLL = Duration.ofSeconds(1);
+
+  /** How long the ranks have to end by themselves once the first of them has. */
+  private static final Duration SETTLE = Duration.ofSeconds(3);
+
   private static final Duration LONGEST_BACKOFF = Duration.ofMinutes(1);
 
   private final SupervisorConfig config;
   private final Consumer<String> output;
-  private volatile boolean stopping;
+  private final CountDownLatch stopped = new CountDownLatch(1);
   private volatile List<RankProcess> running = List.of();
 
   /**
@@ -74,8 +85,8 @@ public final class Supervisor {
       vain = attempt.step() > furthest ? 0 : vain + 1;
       furthest = Math.max(furthest, attempt.step());
       boolean last = config.finalExitCodes().contains(attempt.exitCode());
-      if (last || stopping || vain > config.restarts() || config.restarts() == 0) {
-        if (!last && !stopping) {
+      if (last || isStopping() || vain > config.restarts() || config.restarts() == 0) {
+        if (!last && !isStopping()) {
           output.accept("gave up after " + attempts.size() + " attempts");
         }
         return new Outcome(attempt.exitCode(), attempts);
@@ -83,8 +94,15 @@ public final class Supervisor {
       Duration pause = config.backoff().multipliedBy(1L << Math.min(10, vain));
       pause = pause.compareTo(LONGEST_BACKOFF) > 0 ? LONGEST_BACKOFF : pause;
       output.accept("starting again in " + pause.toMillis() / 1000.0 + " s");
-      Thread.sleep(pause);
+      if (stopped.await(pause.toMillis(), TimeUnit.MILLISECONDS)) {
+        // Nothing runs, and the newest checkpoint is what there is to go on from.
+        return new Outcome(SAVED, attempts);
+      }
     }
+  }
+
+  private boolean isStopping() {
+    return stopped.getCount() == 0;
   }
 
   /**
@@ -104,7 +122,7 @@ public final class Supervisor {
 
   /** Tells the ranks to save and end, as SIGTERM does; safe from any thread. */
   public void stop() {
-    stopping = true;
+    stopped.countDown();
     running.forEach(RankProcess::terminate);
   }
 
@@ -120,7 +138,7 @@ public final class Supervisor {
         process.process().onExit().thenRun(() -> ended.add(process));
       }
       running = List.copyOf(processes);
-      if (stopping) {
+      if (isStopping()) {
         stop();
       }
       return watch(number, processes, ended);
@@ -137,6 +155,7 @@ public final class Supervisor {
     environment.put("RANK", Integer.toString(rank));
     environment.put("WORLD_SIZE", Integer.toString(config.ranks()));
     environment.put("LOCAL_RANK", Integer.toString(rank));
+    environment.put("LOCAL_WORLD_SIZE", Integer.toString(config.ranks()));
     environment.put("MASTER_ADDR", "127.0.0.1");
     environment.put("MASTER_PORT", Integer.toString(port));
     environment.put(SupervisorConfig.ATTEMPT, Integer.toString(attempt));
@@ -170,14 +189,56 @@ public final class Supervisor {
           return new Attempt(number, culprits.first(), reason, HUNG, furthestStep());
         }
       } else if (process.exitCode() != 0) {
-        String reason = process.describeEnd();
-        // A rank that was told to stop leaves the others time to do the same.
-        end(processes);
-        return new Attempt(number, process.rank(), reason, process.exitCode(), furthestStep());
+        return failed(number, process, processes, ended);
       } else if (++succeeded == processes.size()) {
         return new Attempt(number, -1, "all ranks succeeded", 0, furthestStep());
       }
     }
+  }
+
+  /**
+   * The first rank that ended is the one to blame, with two exceptions: it may have given up only
+   * because of another one, and a rank that says that starting again is of no use is believed.
+   */
+  private Attempt failed(
+      int number, RankProcess first, List<RankProcess> processes, BlockingQueue<RankProcess> ended)
+      throws IOException, InterruptedException {
+    List<RankProcess> inOrder = new ArrayList<>(List.of(first));
+    long until = System.nanoTime() + SETTLE.toNanos();
+    while (processes.stream().anyMatch(RankProcess::isAlive) && System.nanoTime() < until) {
+      RankProcess next = ended.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
+      if (next != null) {
+        inOrder.add(next);
+      }
+    }
+    ended.drainTo(inOrder);
+    RankProcess culprit =
+        inOrder.stream()
+            .filter(process -> config.finalExitCodes().contains(process.exitCode()))
+            .findFirst()
+            .or(() -> inOrder.stream().filter(Supervisor::failedByItself).findFirst())
+            .orElse(first);
+    int code = culprit.exitCode();
+    String reason = culprit.describeEnd();
+    int rank = code == HUNG ? hanging(culprit.rank()) : culprit.rank();
+    end(processes);
+    return new Attempt(number, rank, reason, code, furthestStep());
+  }
+
+  private static boolean failedByItself(RankProcess process) {
+    return process.exitCode() != 0 && process.exitCode() != OTHER_RANK;
+  }
+
+  /** Each rank whose watchdog ended it may only have waited for the culprit. */
+  private int hanging(int otherwise) throws IOException {
+    Map<Integer, FlightRecord> records = FlightRecord.readAll(config.records(), config.ranks());
+    Culprits culprits =
+        Culprits.find(
+            records,
+            config.ranks(),
+            Watchdog.silence(config.hangTimeout()),
+            System.currentTimeMillis());
+    return culprits.isEmpty() ? otherwise : culprits.first();
   }
 
   /** Who keeps the others waiting; null if nobody hangs. */

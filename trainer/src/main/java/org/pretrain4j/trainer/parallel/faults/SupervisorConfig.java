@@ -44,6 +44,9 @@ public record SupervisorConfig(
   /** Environment variable with the process number of the supervisor. */
   public static final String SUPERVISOR = "PRETRAIN4J_SUPERVISOR";
 
+  /** Exit codes of the program after which starting again is of no use. */
+  public static final Set<Integer> FINAL = Set.of(2, 3, 4, Supervisor.SAVED);
+
   public SupervisorConfig {
     if (ranks < 1) {
       throw new UserException("--ranks is " + ranks + ", expected 1 or more");
@@ -68,6 +71,6 @@ public record SupervisorConfig(
         Duration.ofSeconds(30),
         5,
         Duration.ofSeconds(1),
-        Set.of(2, 4, 75));
+        FINAL);
   }
 }

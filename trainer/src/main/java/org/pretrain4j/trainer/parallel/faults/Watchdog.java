@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.locks.LockSupport;
@@ -13,9 +14,10 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
- * A rank's heart: writes its record once a second, and when the rank has not gone on for too long,
- * writes where it hangs (record and thread dump), names the culprit and tells the rank's owner. It
- * shares nothing with the threads it watches, so it works while they hang.
+ * The heart of a process's ranks, of one or of several that are its threads: writes their records
+ * once a second, and when a rank has not gone on for too long, writes where it hangs (record and
+ * thread dump), names the culprit and tells the ranks' owner. It shares nothing with the threads it
+ * watches, so it works while they hang.
  */
 public final class Watchdog implements AutoCloseable {
   /** What was found when the rank hung. */
@@ -32,21 +34,22 @@ public final class Watchdog implements AutoCloseable {
 
   private static final Duration SILENCE = Duration.ofSeconds(10);
 
-  private final FlightRecorder recorder;
+  private final List<FlightRecorder> recorders;
   private final Path folder;
   private final int worldSize;
   private final Duration timeout;
   private final Consumer<Hang> onHang;
   private final Thread thread;
   private volatile boolean closed;
+  private boolean toldOfFolder;
 
   private Watchdog(
-      FlightRecorder recorder,
+      List<FlightRecorder> recorders,
       Path folder,
       int worldSize,
       Duration timeout,
       Consumer<Hang> onHang) {
-    this.recorder = recorder;
+    this.recorders = List.copyOf(recorders);
     this.folder = folder;
     this.worldSize = worldSize;
     this.timeout = timeout;
@@ -54,20 +57,34 @@ public final class Watchdog implements AutoCloseable {
     thread = Thread.ofPlatform().daemon().name("watchdog").unstarted(this::run);
   }
 
+  /** Starts to watch a process that is one rank. */
+  public static Watchdog start(
+      FlightRecorder recorder, Path folder, int worldSize, Duration timeout, Consumer<Hang> onHang)
+      throws IOException {
+    return start(List.of(recorder), folder, worldSize, timeout, onHang);
+  }
+
   /**
    * Starts to watch.
    *
+   * @param recorders of the ranks of this process
    * @param folder for the records of all ranks; shared by all machines if the culprit may be on
    *     another one
    * @param timeout the longest that a rank may stay at one place
    * @param onHang called once, from the watchdog's thread; ends the process, as nothing else can
    */
   public static Watchdog start(
-      FlightRecorder recorder, Path folder, int worldSize, Duration timeout, Consumer<Hang> onHang)
+      List<FlightRecorder> recorders,
+      Path folder,
+      int worldSize,
+      Duration timeout,
+      Consumer<Hang> onHang)
       throws IOException {
     Files.createDirectories(folder);
-    recorder.record().write(folder);
-    Watchdog watchdog = new Watchdog(recorder, folder, worldSize, timeout, onHang);
+    for (FlightRecorder recorder : recorders) {
+      recorder.record().write(folder);
+    }
+    Watchdog watchdog = new Watchdog(recorders, folder, worldSize, timeout, onHang);
     watchdog.thread.start();
     return watchdog;
   }
@@ -78,43 +95,68 @@ public final class Watchdog implements AutoCloseable {
     return half.compareTo(SILENCE) < 0 ? half : SILENCE;
   }
 
-  /** Where the watched rank says what it does. */
+  /** Where the first of the watched ranks says what it does. */
   public FlightRecorder recorder() {
-    return recorder;
+    return recorders.getFirst();
   }
 
   private void run() {
     while (!closed) {
       LockSupport.parkNanos(Math.min(BEAT.toNanos(), timeout.toNanos() / 4));
-      FlightRecord record = recorder.record();
-      try {
-        record.write(folder);
-        if (record.beatMillis() - record.sinceMillis() > timeout.toMillis()) {
-          report(record);
-          return;
-        }
-      } catch (IOException | RuntimeException e) {
-        LOG.warn("rank {} cannot write its record: {}", record.rank(), e.toString());
+      FlightRecord stuck = null;
+      for (FlightRecorder recorder : recorders) {
+        FlightRecord record = recorder.record();
+        write(record);
+        boolean hangs = record.beatMillis() - record.sinceMillis() > timeout.toMillis();
+        stuck = stuck == null && hangs ? record : stuck;
+      }
+      if (stuck != null && !closed) {
+        onHang.accept(report(stuck));
+        return;
       }
     }
   }
 
-  private void report(FlightRecord record) throws IOException {
+  private void write(FlightRecord record) {
+    try {
+      record.write(folder);
+    } catch (IOException e) {
+      if (!toldOfFolder) {
+        LOG.warn("rank {} cannot write its record: {}", record.rank(), e.toString());
+      }
+      toldOfFolder = true;
+    }
+  }
+
+  /**
+   * Writes the records of this process's ranks and the stacks of its threads, and names the culprit
+   * in the log; for a rank that gives up before it counts as hanging.
+   */
+  public Hang report() {
+    recorders.forEach(recorder -> write(recorder.record()));
+    return report(recorders.getFirst().record());
+  }
+
+  private Hang report(FlightRecord record) {
     Path dump = folder.resolve("hang-rank-" + record.rank() + ".txt");
-    Map<Integer, FlightRecord> records = FlightRecord.readAll(folder, worldSize);
-    Culprits culprits =
-        Culprits.find(records, worldSize, silence(timeout), System.currentTimeMillis());
-    StringBuilder text = new StringBuilder();
-    text.append("rank ").append(record.rank()).append(": ").append(record.where()).append('\n');
-    text.append("culprit: ").append(culprits).append("\n\nall ranks:\n");
-    records
-        .values()
-        .forEach(r -> text.append(r.rank()).append(": ").append(r.where()).append('\n'));
-    text.append("\nthreads:\n").append(threads());
-    Files.writeString(dump, text);
+    Culprits culprits = new Culprits(Map.of());
+    try {
+      Map<Integer, FlightRecord> records = FlightRecord.readAll(folder, worldSize);
+      culprits = Culprits.find(records, worldSize, silence(timeout), System.currentTimeMillis());
+      StringBuilder text = new StringBuilder();
+      text.append("rank ").append(record.rank()).append(": ").append(record.where()).append('\n');
+      text.append("culprit: ").append(culprits).append("\n\nall ranks:\n");
+      records
+          .values()
+          .forEach(r -> text.append(r.rank()).append(": ").append(r.where()).append('\n'));
+      text.append("\nthreads:\n").append(threads());
+      Files.writeString(dump, text);
+    } catch (IOException e) {
+      LOG.warn("rank {} cannot write where it hangs: {}", record.rank(), e.toString());
+    }
     Hang hang = new Hang(record, culprits, dump);
     LOG.error(hang.describe());
-    onHang.accept(hang);
+    return hang;
   }
 
   /** All platform threads with their stacks. */

@@ -15,17 +15,29 @@ import org.pretrain4j.trainer.parallel.faults.FaultInjection.Kind;
 class FaultInjectorTest {
 
   private static FaultInjection fault(Kind kind, long step, int rank, double seconds) {
-    return new FaultInjection(kind, step, rank, seconds, 1);
+    return new FaultInjection(kind, step, rank, 1, seconds, 1);
   }
 
   @Test
   void aFaultHappensToItsRankInItsStepOfItsAttemptOnly() {
     List<FaultInjection> faults = List.of(fault(Kind.NAN, 3, 1, 0));
     FaultInjector injector = new FaultInjector(faults, 1, 1);
-    assertFalse(injector.beginStep(2));
-    assertTrue(injector.beginStep(3));
-    assertFalse(new FaultInjector(faults, 0, 1).beginStep(3));
-    assertFalse(new FaultInjector(faults, 1, 2).beginStep(3));
+    assertFalse(injector.beginStep(2).loss());
+    assertTrue(injector.beginStep(3).loss());
+    assertFalse(injector.beginStep(3).gradient());
+    assertFalse(injector.beginStep(4).loss());
+    assertFalse(new FaultInjector(faults, 0, 1).beginStep(3).loss());
+    assertFalse(new FaultInjector(faults, 1, 2).beginStep(3).loss());
+  }
+
+  @Test
+  void aFaultMayLastForSeveralSteps() {
+    FaultInjection lasting = new FaultInjection(Kind.NAN_GRADIENT, 3, 0, 2, 1, 1);
+    FaultInjector injector = new FaultInjector(List.of(lasting), 0, 1);
+    for (int step = 0; step < 7; step++) {
+      assertEquals(step == 3 || step == 4, injector.beginStep(step).gradient(), "step " + step);
+      assertFalse(injector.beginStep(step).loss());
+    }
   }
 
   @Test

@@ -79,6 +79,7 @@ final class SupervisedRank {
               Long.parseLong(words[1]),
               Integer.parseInt(words[2]),
               1,
+              1,
               faults.size() + 1));
     }
     return faults;

@@ -1,4 +1,4 @@
-package org.pretrain4j.launch.plan;
+package org.pretrain4j.trainer.run;
 
 import java.util.OptionalLong;
 

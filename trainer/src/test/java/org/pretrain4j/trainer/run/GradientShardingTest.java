@@ -24,7 +24,9 @@ final class GradientShardingTest {
     SmallRun run =
         new SmallRun(temp.resolve(sharding + "-" + ranks), STEPS, "fp32", ranks, 100)
             .with("bucket_elements: 25000000", "bucket_elements: 3000")
-            .with("\"auto\"", sharding.name().toLowerCase(Locale.ROOT));
+            .with(
+                "gradient_sharding: \"auto\"",
+                "gradient_sharding: " + sharding.name().toLowerCase(Locale.ROOT));
     assertTrue(run.train().complete());
     return run;
   }

@@ -204,6 +204,7 @@ public final class Supervisor {
       int number, RankProcess first, List<RankProcess> processes, BlockingQueue<RankProcess> ended)
       throws IOException, InterruptedException {
     List<RankProcess> inOrder = new ArrayList<>(List.of(first));
+    Culprits hanging = culprits();
     long until = System.nanoTime() + SETTLE.toNanos();
     while (processes.stream().anyMatch(RankProcess::isAlive) && System.nanoTime() < until) {
       RankProcess next = ended.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
@@ -219,8 +220,10 @@ public final class Supervisor {
             .or(() -> inOrder.stream().filter(Supervisor::failedByItself).findFirst())
             .orElse(first);
     int code = culprit.exitCode();
-    String reason = culprit.describeEnd();
-    int rank = code == HUNG ? hanging(culprit.rank()) : culprit.rank();
+    // A rank whose watchdog ended it may only have waited for the one to blame.
+    boolean hangs = code == HUNG && !hanging.isEmpty();
+    String reason = hangs ? "the run hangs: " + hanging : culprit.describeEnd();
+    int rank = hangs ? hanging.first() : culprit.rank();
     end(processes);
     return new Attempt(number, rank, reason, code, furthestStep());
   }
@@ -229,16 +232,10 @@ public final class Supervisor {
     return process.exitCode() != 0 && process.exitCode() != OTHER_RANK;
   }
 
-  /** Each rank whose watchdog ended it may only have waited for the culprit. */
-  private int hanging(int otherwise) throws IOException {
+  private Culprits culprits() throws IOException {
     Map<Integer, FlightRecord> records = FlightRecord.readAll(config.records(), config.ranks());
-    Culprits culprits =
-        Culprits.find(
-            records,
-            config.ranks(),
-            Watchdog.silence(config.hangTimeout()),
-            System.currentTimeMillis());
-    return culprits.isEmpty() ? otherwise : culprits.first();
+    long now = System.currentTimeMillis();
+    return Culprits.find(records, config.ranks(), Watchdog.silence(config.hangTimeout()), now);
   }
 
   /** Who keeps the others waiting; null if nobody hangs. */
@@ -260,7 +257,7 @@ public final class Supervisor {
     if (!hangs) {
       return null;
     }
-    return Culprits.find(records, config.ranks(), Watchdog.silence(config.hangTimeout()), now);
+    return culprits();
   }
 
   private long furthestStep() throws IOException {

@@ -32,6 +32,9 @@ public final class Watchdog implements AutoCloseable {
   private static final Logger LOG = LogManager.getLogger();
   private static final Duration BEAT = Duration.ofSeconds(1);
 
+  /** A file system that hangs must not keep a rank that leaves. */
+  private static final Duration LAST_WRITE = Duration.ofSeconds(5);
+
   private static final Duration SILENCE = Duration.ofSeconds(10);
 
   private final List<FlightRecorder> recorders;
@@ -175,9 +178,15 @@ public final class Watchdog implements AutoCloseable {
     return text.toString();
   }
 
+  /** Ends the watch; no record is written afterwards. */
   @Override
   public void close() {
     closed = true;
     LockSupport.unpark(thread);
+    try {
+      thread.join(LAST_WRITE);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

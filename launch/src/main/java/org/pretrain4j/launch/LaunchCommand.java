@@ -47,9 +47,6 @@ final class LaunchCommand implements Callable<Integer> {
   /** After the ranks' own watchdogs, which know more. */
   private static final Duration AFTER_WATCHDOGS = Duration.ofSeconds(5);
 
-  /** From SIGTERM to SIGKILL for ranks that have lost one of them and can't save. */
-  private static final Duration GRACE = Duration.ofSeconds(20);
-
   private final GracefulStop signals;
 
   @Spec private CommandSpec spec;
@@ -80,6 +77,16 @@ final class LaunchCommand implements Callable<Integer> {
       })
   private double backoff;
 
+  @Option(
+      names = "--grace",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description = {
+        "After one rank has failed, time for the others to end before they are killed (default:"
+            + " ${DEFAULT-VALUE})."
+      })
+  private double grace;
+
   @Parameters(
       arity = "1..*",
       paramLabel = "COMMAND",
@@ -94,9 +101,7 @@ final class LaunchCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     RunConfig config = trained();
     ParallelismConfig parallelism = config.parallelism();
-    if (!(backoff >= 0 && backoff <= 3600)) {
-      throw new UserException("--backoff is " + backoff + ", expected seconds from 0 to 3600");
-    }
+    Duration forOthers = seconds("--grace", grace);
     int processes = ranks == null ? parallelism.ranks() : ranks;
     SupervisorConfig supervised =
         new SupervisorConfig(
@@ -106,14 +111,21 @@ final class LaunchCommand implements Callable<Integer> {
             Path.of(config.runFolder().orElseThrow(), "records").toAbsolutePath(),
             parallelism.hangTimeout().plus(AFTER_WATCHDOGS),
             parallelism.joinTimeout().plus(START),
-            GRACE,
+            forOthers,
             restarts,
-            Duration.ofMillis(Math.round(1000 * backoff)),
+            seconds("--backoff", backoff),
             SupervisorConfig.FINAL);
     PrintWriter out = spec.commandLine().getOut();
     Supervisor supervisor = new Supervisor(supervised, out::println);
-    signals.on(supervisor::stop, parallelism.grace().plus(GRACE));
+    signals.on(supervisor::stop, parallelism.grace().plus(forOthers));
     return supervisor.run().exitCode();
+  }
+
+  private static Duration seconds(String option, double value) {
+    if (!(value >= 0 && value <= 3600)) {
+      throw new UserException(option + " is " + value + ", expected seconds from 0 to 3600");
+    }
+    return Duration.ofMillis(Math.round(1000 * value));
   }
 
   /** What the ranks will train, checked here once instead of in each of them. */

@@ -60,6 +60,8 @@ class TrainingProgressTest {
         0,
         0,
         0,
+        0,
+        0,
         Map.of());
   }
 

@@ -52,6 +52,7 @@ public record StepMetrics(
     double checkpointSeconds,
     double checkpointWriteSeconds,
     double checkpointPublishSeconds,
+    int slowestRank,
     double slowestRankSeconds,
     double idleShare,
     long residentBytes,

@@ -205,7 +205,8 @@ public final class Supervisor {
       throws IOException, InterruptedException {
     List<RankProcess> inOrder = new ArrayList<>(List.of(first));
     Culprits hanging = culprits();
-    long until = System.nanoTime() + SETTLE.toNanos();
+    Duration settle = config.grace().compareTo(SETTLE) < 0 ? config.grace() : SETTLE;
+    long until = System.nanoTime() + settle.toNanos();
     while (processes.stream().anyMatch(RankProcess::isAlive) && System.nanoTime() < until) {
       RankProcess next = ended.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
       if (next != null) {

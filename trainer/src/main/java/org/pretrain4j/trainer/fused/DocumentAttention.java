@@ -1,7 +1,9 @@
 package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.pretrain4j.trainer.libtorch.Operators;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.MicroBatch;
@@ -20,7 +22,13 @@ final class DocumentAttention {
   private final long width;
   private final double scale;
 
-  DocumentAttention(ModelConfig config) {
+  private final Optional<TiledAttentionGradient> tiled;
+
+  /**
+   * @param tiled what computes the gradient, if not libtorch's operator
+   */
+  DocumentAttention(ModelConfig config, Optional<TiledAttentionGradient> tiled) {
+    this.tiled = tiled;
     heads = config.numAttentionHeads();
     keyValueHeads = config.numKeyValueHeads();
     groups = heads / keyValueHeads;
@@ -49,16 +57,48 @@ final class DocumentAttention {
                     values(scope, qkv, start, end),
                     scale);
             output(scope, state.attended.tensor(), start, end).copyFrom(result.output());
-            state.logSumExp.add(result.logSumExp().alias(manager));
+            state.logSumExp.add(Operators.contiguous(result.logSumExp()).alias(manager));
           }
         });
   }
 
   /**
    * @param gradient {@code [tokens, heads * headDim]}
-   * @param qkvGradient {@code [tokens, (heads + 2 keyValueHeads) * headDim]}, written
+   * @param space its {@code qkvGradient} is written
    */
   void backward(
+      NDManager manager, MicroBatch batch, LayerState state, Activation gradient, Workspace space) {
+    if (tiled.isPresent()) {
+      backwardInTiles(tiled.get(), batch, state, gradient, space);
+    } else {
+      backwardByOperator(manager, batch, state, gradient, space.qkvGradient);
+    }
+    state.forgetAttention();
+  }
+
+  private static void backwardInTiles(
+      TiledAttentionGradient tiles,
+      MicroBatch batch,
+      LayerState state,
+      Activation gradient,
+      Workspace space) {
+    List<TiledAttentionGradient.Document> documents = new ArrayList<>();
+    forEachDocument(
+        batch,
+        (index, start, end) ->
+            documents.add(
+                new TiledAttentionGradient.Document(
+                    start, end, state.logSumExp.get(index).segment())));
+    tiles.run(
+        documents,
+        state.qkv.matrix(),
+        state.attended.matrix(),
+        gradient.matrix(),
+        space.headSums,
+        space.qkvGradient.matrix());
+  }
+
+  private void backwardByOperator(
       NDManager manager,
       MicroBatch batch,
       LayerState state,
@@ -89,7 +129,6 @@ final class DocumentAttention {
                 .copyFrom(Operators.sumOverAxis(gradients.value(), 1));
           }
         });
-    state.forgetAttention();
   }
 
   private static void forEachDocument(MicroBatch batch, DocumentWork work) {

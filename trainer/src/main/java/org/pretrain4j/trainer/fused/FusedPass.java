@@ -83,7 +83,9 @@ public final class FusedPass implements TrainingPass {
             weights,
             new RmsNorm(pool, config.hiddenSize(), config.rmsNormEps()),
             new RotaryEmbedding(pool, sequenceLength, config.headDim(), config.ropeTheta()),
-            new DocumentAttention(config),
+            new DocumentAttention(
+                config,
+                gemm.map(found -> new TiledAttentionGradient(manager, config, type, found, pool))),
             products,
             Tensor.empty(manager, ScalarType.FLOAT32, config.hiddenSize()));
     this.embedding = weights.of(ModelLayout.EMBEDDING);

@@ -36,6 +36,9 @@ final class Workspace {
 
   final Activation qkvGradient;
 
+  /** By head, before they are joined to {@link #qkvGradient}. */
+  final TiledAttentionGradient.Sums headSums;
+
   /** float32 {@code [tokens]} of the final norm. */
   final Tensor finalScale;
 
@@ -62,9 +65,14 @@ final class Workspace {
     activatedGradient = Activation.allocate(manager, type, tokens, config.intermediateSize());
     attendedGradient = Activation.allocate(manager, type, tokens, width);
     qkvGradient = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
+    headSums =
+        TiledAttentionGradient.Sums.allocate(
+            manager, tokens * config.numAttentionHeads(), config.headDim());
     finalScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
-    long chunk = Math.max(LEAST_CHUNK_TOKENS, LOGITS_ELEMENTS / config.vocabSize());
-    logits = Activation.allocate(manager, type, Math.min(tokens, chunk), config.vocabSize());
+    long most = Math.max(LEAST_CHUNK_TOKENS, LOGITS_ELEMENTS / config.vocabSize());
+    // Chunks of one size, as a product of few rows is slower.
+    long chunk = Math.ceilDiv(tokens, Math.ceilDiv(tokens, most));
+    logits = Activation.allocate(manager, type, chunk, config.vocabSize());
   }
 
   /** The residual stream behind a layer: the next layer's input, or the output. */

@@ -46,7 +46,8 @@ public record MemoryPlan(
    *   <li>optimizer: 12 N / R (master weights, first and second moment)
    *   <li>activations: tokens of a micro-batch times {@link #composed} or {@link #fused}, and the
    *       fused pass's {@link #scratch}
-   *   <li>logits, fused: min(tokens, max(64, 2^26 / V)) times b V, logits and gradient in one place
+   *   <li>logits, fused: b V times a chunk of the tokens, all chunks alike and at most max(64, 2^26
+   *       / V) long; logits and gradient in one place
    *   <li>logits, composed: min(tokens, 1024) times V times 20: fp32 logits, their log softmax, and
    *       the gradients of both; in bf16 also the logits and their gradient, in fp32 another copy
    * </ul>
@@ -85,9 +86,7 @@ public record MemoryPlan(
   private static long logits(ModelConfig model, int type, boolean fused, long tokens) {
     long vocabulary = model.vocabSize();
     return fused
-        ? Math.min(tokens, Math.max(FUSED_LEAST_CHUNK_TOKENS, FUSED_CHUNK_LOGITS / vocabulary))
-            * vocabulary
-            * type
+        ? fusedChunk(vocabulary, tokens) * vocabulary * type
         : Math.min(tokens, COMPOSED_CHUNK_TOKENS) * vocabulary * COMPOSED_LOGIT_BYTES;
   }
 
@@ -128,7 +127,8 @@ public record MemoryPlan(
    * </ul>
    *
    * and all layers share three rows of the stream and one in fp32, two of the feed-forward network,
-   * and the gradients of attention: b (3 H + 2 F + 2 A + 2 K) + 4 H + 4.
+   * the gradients of attention, and those of queries, keys and values in fp32 for each query head:
+   * b (3 H + 2 F + 2 A + 2 K) + 4 H + 4 + 12 A.
    */
   static long fused(ModelConfig model, int type) {
     long hidden = model.hiddenSize();
@@ -136,21 +136,25 @@ public record MemoryPlan(
     long attention = 2 * queries(model) + 2 * keys(model);
     long layer =
         type * (2 * hidden + attention + 2 * feedForward) + 8 + 4L * model.numAttentionHeads();
-    long shared = type * (3 * hidden + 2 * feedForward + attention) + 4 * hidden + 4;
+    long shared =
+        type * (3 * hidden + 2 * feedForward + attention) + 4 * hidden + 4 + 12 * queries(model);
     return model.numHiddenLayers() * layer + shared;
   }
 
+  /** Tokens of a chunk of logits; all chunks have one size. */
+  private static long fusedChunk(long vocabulary, long tokens) {
+    long most = Math.max(FUSED_LEAST_CHUNK_TOKENS, FUSED_CHUNK_LOGITS / vocabulary);
+    return tokens == 0 ? 0 : Math.ceilDiv(tokens, Math.ceilDiv(tokens, most));
+  }
+
   /**
-   * Bytes that come and go in the fused pass: for a row whose attention is differentiated, the
-   * gradients of queries, and of keys and values once for each query head, 3 b A a token; and the
-   * copy in which MKL arranges the largest factor of a product, be it the logits' gradient or that
-   * of gate and up.
+   * Bytes that come and go in the fused pass: the copy in which MKL arranges the largest factor of
+   * a product, be it the logits' gradient or that of gate and up.
    */
   static long scratch(ModelConfig model, TrainingConfig training, int type, long rows) {
     long tokens = rows * training.sequenceLength();
     long gateUp = type * tokens * 2 * model.intermediateSize();
-    return 3 * type * queries(model) * training.sequenceLength()
-        + Math.max(logits(model, type, true, tokens), gateUp);
+    return Math.max(logits(model, type, true, tokens), gateUp);
   }
 
   private static long queries(ModelConfig model) {

@@ -64,14 +64,18 @@ final class DocumentAttention {
 
   /**
    * @param gradient {@code [tokens, heads * headDim]}
-   * @param space its {@code qkvGradient} is written
+   * @param qkvGradient {@code [tokens, (heads + 2 keyValueHeads) * headDim]}, written
    */
   void backward(
-      NDManager manager, MicroBatch batch, LayerState state, Activation gradient, Workspace space) {
+      NDManager manager,
+      MicroBatch batch,
+      LayerState state,
+      Activation gradient,
+      Activation qkvGradient) {
     if (tiled.isPresent()) {
-      backwardInTiles(tiled.get(), batch, state, gradient, space);
+      backwardInTiles(tiled.get(), batch, state, gradient, qkvGradient);
     } else {
-      backwardByOperator(manager, batch, state, gradient, space.qkvGradient);
+      backwardByOperator(manager, batch, state, gradient, qkvGradient);
     }
     state.forgetAttention();
   }
@@ -81,7 +85,7 @@ final class DocumentAttention {
       MicroBatch batch,
       LayerState state,
       Activation gradient,
-      Workspace space) {
+      Activation qkvGradient) {
     List<TiledAttentionGradient.Document> documents = new ArrayList<>();
     forEachDocument(
         batch,
@@ -94,8 +98,7 @@ final class DocumentAttention {
         state.qkv.matrix(),
         state.attended.matrix(),
         gradient.matrix(),
-        space.headSums,
-        space.qkvGradient.matrix());
+        qkvGradient.matrix());
   }
 
   private void backwardByOperator(

@@ -94,7 +94,9 @@ final class FusedLayer {
     shared.products().ofWeight(output, gradient, state.attended, sink);
     Operators.matmulInto(
         gradient.tensor(), output.value().tensor(), space.attendedGradient.tensor());
-    shared.attention().backward(shared.manager(), batch, state, space.attendedGradient, space);
+    shared
+        .attention()
+        .backward(shared.manager(), batch, state, space.attendedGradient, space.qkvGradient);
     if (rotates) {
       shared.rotary().backward(space.qkvGradient.matrix(), rotatedHeads(), batch.sequenceLength());
     }

@@ -4,7 +4,9 @@ import ai.djl.ndarray.NDManager;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.pretrain4j.trainer.kernels.AttentionTile;
 import org.pretrain4j.trainer.kernels.HeadGradients;
@@ -33,13 +35,14 @@ final class TiledAttentionGradient {
   private final int keyValueHeads;
   private final int headDim;
   private final float scale;
+  private final Map<Integer, Sums> sumsOf = new HashMap<>();
   private final ConcurrentLinkedQueue<Tiles> idle = new ConcurrentLinkedQueue<>();
 
   /** A document's tokens {@code [start, end)} of the micro-batch, and what forward left of it. */
   record Document(long start, long end, MemorySegment logSumExp) {}
 
   /** float32 {@code [heads * tokens, headDim]} each, head by head. */
-  record Sums(Matrix query, Matrix key, Matrix value) {
+  private record Sums(Matrix query, Matrix key, Matrix value) {
     static Sums allocate(NDManager manager, long rows, long headDim) {
       return new Sums(
           Activation.allocate(manager, ScalarType.FLOAT32, rows, headDim).matrix(),
@@ -89,16 +92,13 @@ final class TiledAttentionGradient {
    * @param qkv {@code [tokens, (heads + 2 keyValueHeads) * headDim]}
    * @param attended {@code [tokens, heads * headDim]}: what forward gave
    * @param gradient of attended
-   * @param sums scratch
    * @param qkvGradient of qkv, written
    */
   void run(
-      List<Document> documents,
-      Matrix qkv,
-      Matrix attended,
-      Matrix gradient,
-      Sums sums,
-      Matrix qkvGradient) {
+      List<Document> documents, Matrix qkv, Matrix attended, Matrix gradient, Matrix qkvGradient) {
+    Sums sums =
+        sumsOf.computeIfAbsent(
+            qkv.rows(), tokens -> Sums.allocate(manager, (long) tokens * heads, headDim));
     List<Work> works = new ArrayList<>();
     for (Document document : documents) {
       for (int head = 0; head < heads; head++) {

@@ -36,9 +36,6 @@ final class Workspace {
 
   final Activation qkvGradient;
 
-  /** By head, before they are joined to {@link #qkvGradient}. */
-  final TiledAttentionGradient.Sums headSums;
-
   /** float32 {@code [tokens]} of the final norm. */
   final Tensor finalScale;
 
@@ -65,9 +62,6 @@ final class Workspace {
     activatedGradient = Activation.allocate(manager, type, tokens, config.intermediateSize());
     attendedGradient = Activation.allocate(manager, type, tokens, width);
     qkvGradient = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
-    headSums =
-        TiledAttentionGradient.Sums.allocate(
-            manager, tokens * config.numAttentionHeads(), config.headDim());
     finalScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
     long most = Math.max(LEAST_CHUNK_TOKENS, LOGITS_ELEMENTS / config.vocabSize());
     // Chunks of one size, as a product of few rows is slower.

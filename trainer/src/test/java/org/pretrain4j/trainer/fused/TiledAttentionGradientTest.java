@@ -82,7 +82,6 @@ final class TiledAttentionGradientTest {
               matrix(manager, type, qkv, width),
               matrix(manager, type, output, heads * headDim),
               matrix(manager, type, outputGradient, heads * headDim),
-              TiledAttentionGradient.Sums.allocate(manager, (long) tokens * heads, headDim),
               result);
       assertClose(expected, result, bound);
     }

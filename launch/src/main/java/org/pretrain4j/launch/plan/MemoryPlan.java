@@ -6,7 +6,6 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.run.ParallelismConfig;
-import org.pretrain4j.trainer.run.RowDeal;
 import org.pretrain4j.trainer.run.TrainingConfig;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 import org.pretrain4j.trainer.sharding.Buckets;

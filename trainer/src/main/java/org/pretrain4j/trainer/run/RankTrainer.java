@@ -144,9 +144,8 @@ final class RankTrainer implements AutoCloseable {
     }
     shard.roundInto(weights);
     OptimizerShard.gather(weights, buckets, collectives);
-    if (share.count() > 0 && step < config.totalSteps()) {
-      int depth = config.data().readAheadSteps();
-      rows = new ReadAhead(stream, step, share.from(), share.to(), depth, 1);
+    if (step < config.totalSteps()) {
+      rows = share.read(stream, step, config.data().readAheadSteps()).orElse(null);
     }
   }
 

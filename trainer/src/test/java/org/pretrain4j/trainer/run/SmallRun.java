@@ -73,6 +73,11 @@ final class SmallRun {
     this.config = config;
   }
 
+  /** Any other run. */
+  static SmallRun of(Path folder, RunConfig config) {
+    return new SmallRun(folder, config);
+  }
+
   /** The same run with something else in its configuration. */
   SmallRun with(String old, String replacement) {
     String yaml = ConfigurationWriter.toYaml(config);

@@ -20,12 +20,15 @@ final class ConfigurationSummary {
 
   private ConfigurationSummary() {}
 
-  static List<String> of(RunConfig config) {
+  /**
+   * @param ranks that would share the work
+   */
+  static List<String> of(RunConfig config, long ranks) {
     List<String> lines = new ArrayList<>();
     lines.add(line("run", config.name() + ", in " + config.runFolder().orElseThrow()));
     lines.add(line("model", model(config.model())));
     lines.add(line("step", step(config)));
-    lines.add(line("ranks", ranks(config)));
+    lines.add(line("ranks", ranks(new RowDeal(config.rowsPerStep(), ranks))));
     lines.add(line("schedule", schedule(config)));
     lines.add(
         line(
@@ -77,10 +80,6 @@ final class ConfigurationSummary {
   }
 
   /** The number of ranks, and what an uneven deal of the rows costs. */
-  static String ranks(RunConfig config) {
-    return ranks(new RowDeal(config.rowsPerStep(), config.parallelism().ranks()));
-  }
-
   static String ranks(RowDeal deal) {
     if (deal.idleShare() == 0) {
       return "%s, each with %s of a step's %s rows"

@@ -17,6 +17,7 @@ import org.pretrain4j.trainer.run.RunData;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** Checks a configuration without doing anything, and says what it amounts to. */
@@ -31,13 +32,22 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  pretrain4j validate configs/quickstart.yaml",
-      "  pretrain4j validate configs/smollm3-3b.yaml --set parallelism.ranks=576"
+      "  pretrain4j validate configs/smollm3-3b.yaml --ranks 576"
     })
 final class ValidateCommand implements Callable<Integer> {
   private static final Logger LOG = LogManager.getLogger(ValidateCommand.class);
 
   @Spec private CommandSpec spec;
   @Mixin private ConfigurationOptions configuration;
+
+  @Option(
+      names = "--ranks",
+      paramLabel = "N",
+      description = {
+        "Ranks to reckon the deal of a step's rows with (default: parallelism.ranks of the"
+            + " configuration)."
+      })
+  private Integer ranks;
 
   @Override
   public Integer call() throws IOException {
@@ -48,7 +58,11 @@ final class ValidateCommand implements Callable<Integer> {
         config.optimizer().weightDecayExclude());
     RunData.plan(config);
     checkTokenizer(config);
-    ConfigurationSummary.of(config).forEach(spec.commandLine().getOut()::println);
+    long shared = ranks == null ? config.parallelism().ranks() : ranks;
+    if (shared < 1) {
+      throw new UserException("--ranks is " + shared + ", expected 1 or more");
+    }
+    ConfigurationSummary.of(config, shared).forEach(spec.commandLine().getOut()::println);
     spec.commandLine().getOut().println(configuration.file() + " is OK");
     return ExitCode.OK.number();
   }

@@ -38,7 +38,7 @@ import org.pretrain4j.trainer.parallel.faults.FlightRecord;
 @EnabledOnOs({OS.LINUX, OS.MAC})
 class LaunchCommandTest {
   private static final JsonMapper JSON = new JsonMapper();
-  private static final int KILLS = 100;
+  private static final int KILLS = Integer.getInteger("launch.kills", 100);
   private static final long PATIENCE_SECONDS = 280;
 
   @TempDir Path temporary;

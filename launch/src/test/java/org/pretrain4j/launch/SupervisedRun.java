@@ -1,0 +1,145 @@
+package org.pretrain4j.launch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.trainer.parallel.faults.FlightRecord;
+
+/** A tiny run in a folder of its own, trained by {@code launch} with two ranks. */
+final class SupervisedRun implements AutoCloseable {
+  private static final JsonMapper JSON = new JsonMapper();
+  private static final long PATIENCE_SECONDS = 280;
+
+  private final Path folder;
+  private Process launched;
+
+  SupervisedRun(Path folder) throws IOException {
+    this.folder = Files.createDirectory(folder);
+    TinyRun.write(folder);
+  }
+
+  /** Starts it; JVMs that live for seconds are better off with the simple compiler. */
+  void launch(List<String> options, String... settings) {
+    List<String> arguments = new ArrayList<>(List.of("launch", "--ranks", "2"));
+    arguments.addAll(options);
+    arguments.addAll(List.of("--", "train", TinyRun.CONFIG));
+    for (String setting : settings) {
+      arguments.addAll(List.of("--set", setting));
+    }
+    List<String> cheap = List.of("env", "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1");
+    launched = Cli.start(folder, cheap, arguments.toArray(String[]::new));
+  }
+
+  /** The supervisor. */
+  Process process() {
+    return launched;
+  }
+
+  /** Waits for its end. */
+  Cli.Result result() {
+    return Cli.await(folder, launched);
+  }
+
+  /** Waits while it runs. */
+  void await(String what, BooleanSupplier condition) throws InterruptedException {
+    long deadline = System.nanoTime() + PATIENCE_SECONDS * 1_000_000_000L;
+    while (!condition.getAsBoolean()) {
+      boolean patient = launched.isAlive() && System.nanoTime() < deadline;
+      assertTrue(patient, () -> "waited for " + what + " in vain:\n" + output());
+      Thread.sleep(3);
+    }
+  }
+
+  String output() {
+    try {
+      return Files.readString(folder.resolve("stdout"))
+          + Files.readString(folder.resolve("stderr"));
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** The process of a rank that has joined the others and lives. */
+  Optional<ProcessHandle> rank(int rank) {
+    try {
+      return FlightRecord.read(folder.resolve("runs/tiny/records"), rank)
+          .flatMap(record -> ProcessHandle.of(record.pid()))
+          .filter(ProcessHandle::isAlive);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** The newest step of the metrics. */
+  int lastStep() {
+    List<JsonNode> lines = metrics();
+    return lines.isEmpty() ? 0 : lines.getLast().get("step").intValue();
+  }
+
+  List<JsonNode> metrics() {
+    Path file = folder.resolve("runs/tiny/metrics.jsonl");
+    List<JsonNode> lines = new ArrayList<>();
+    try {
+      String text = Files.exists(file) ? Files.readString(file) : "";
+      // While the run goes on, the last line may be half written.
+      for (String line : text.substring(0, text.lastIndexOf('\n') + 1).lines().toList()) {
+        lines.add(JSON.readTree(line));
+      }
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+    return lines;
+  }
+
+  /** Loss by step; a step that is there twice is an error. */
+  Map<Long, Double> losses() {
+    Map<Long, Double> losses = new TreeMap<>();
+    for (JsonNode line : metrics()) {
+      Double twice = losses.put(line.get("step").longValue(), line.get("loss").doubleValue());
+      assertEquals(null, twice, () -> "step twice: " + line);
+    }
+    return losses;
+  }
+
+  CheckpointStore store() {
+    return CheckpointStore.open(folder.resolve("runs/tiny/checkpoints").toString());
+  }
+
+  /** Whether a checkpoint is being written. */
+  boolean isSaving() {
+    Path checkpoints = folder.resolve("runs/tiny/checkpoints");
+    if (!Files.exists(checkpoints)) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(checkpoints)) {
+      return files.anyMatch(path -> path.getFileName().toString().startsWith(".staging-"));
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  Path path(String inRun) {
+    return folder.resolve("runs/tiny").resolve(inRun);
+  }
+
+  @Override
+  public void close() {
+    if (launched != null) {
+      launched.descendants().forEach(ProcessHandle::destroyForcibly);
+      launched.destroyForcibly().onExit().join();
+    }
+  }
+}

@@ -10,10 +10,7 @@ import org.pretrain4j.data.shards.Manifest;
 import org.pretrain4j.data.shards.ReadPolicy;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.storage.Storage;
-import org.pretrain4j.data.text.ArithmeticInput;
 import org.pretrain4j.data.text.DocumentInput;
-import org.pretrain4j.data.text.TextFormat;
-import org.pretrain4j.data.text.TextInputs;
 import org.pretrain4j.data.tokens.PreparationListener;
 import org.pretrain4j.data.tokens.TokenizeJob;
 import org.pretrain4j.data.tokens.TokenizeOptions;
@@ -68,7 +65,7 @@ public final class DatasetPreparation {
       if (storage.exists(new Path(folder, Manifest.FILE))) {
         warnIfChanged(name, config, seed, folder);
       } else {
-        job(inputs(config, seed), folder).run();
+        job(DatasetInputs.find(storage, config, seed), folder).run();
       }
     } catch (IOException e) {
       throw Storage.failed("prepare dataset '" + name + "' in", folder, e);
@@ -87,28 +84,12 @@ public final class DatasetPreparation {
         storage, tokenizer, inputs, folder, TokenizeOptions.defaults(), listener);
   }
 
-  private List<DocumentInput> inputs(DatasetConfig config, long seed) throws IOException {
-    if (config.synthetic().isPresent()) {
-      return switch (config.synthetic().get()) {
-        case ARITHMETIC -> List.of(new ArithmeticInput(config.documents().orElseThrow(), seed));
-      };
-    }
-    TextFormat format =
-        switch (config.format()) {
-          case TEXT -> TextFormat.TEXT;
-          case JSONL -> TextFormat.JSONL;
-          case PARQUET -> TextFormat.PARQUET;
-          case ARROW -> TextFormat.ARROW;
-        };
-    return TextInputs.find(storage, config.text(), format, config.textColumn());
-  }
-
   private void warnIfChanged(String name, DatasetConfig config, long seed, Path folder)
       throws IOException {
     Optional<String> problem;
     try {
       problem =
-          job(inputs(config, seed), folder).isResult()
+          job(DatasetInputs.find(storage, config, seed), folder).isResult()
               ? Optional.empty()
               : Optional.of("its inputs changed since");
     } catch (UserException e) {

@@ -1,18 +1,13 @@
 package org.pretrain4j.launch;
 
 import ai.djl.ndarray.NDManager;
-import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.pretrain4j.checkpoints.Checkpoint;
-import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.tokens.Tokenizer;
+import org.pretrain4j.trainer.exchange.StoredModel;
 import org.pretrain4j.trainer.model.InferenceModel;
-import org.pretrain4j.trainer.run.RunConfig;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -30,7 +25,8 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  pretrain4j generate --run runs/quickstart --prompt '12 + 7 = '",
       "  pretrain4j generate --run runs/quickstart --prompt 'public ' --temperature 0",
-      "  pretrain4j generate --checkpoint runs/quickstart/checkpoints/step-0000000150 --prompt 'The '"
+      "  pretrain4j generate --checkpoint runs/quickstart/checkpoints/step-0000000150 --prompt 'The '",
+      "  pretrain4j generate --model exported/quickstart --prompt 'The '"
     })
 final class GenerateCommand implements Callable<Integer> {
   private static final Logger LOG = LogManager.getLogger(GenerateCommand.class);
@@ -44,13 +40,23 @@ final class GenerateCommand implements Callable<Integer> {
         names = "--run",
         paramLabel = "FOLDER",
         description = "A run's folder; its newest good checkpoint is taken.")
-    private Path run;
+    private String run;
 
     @Option(
         names = "--checkpoint",
         paramLabel = "FOLDER",
         description = "The folder of one checkpoint, such as runs/a/checkpoints/step-0000000100.")
     private String checkpoint;
+
+    @Option(
+        names = "--model",
+        paramLabel = "FOLDER",
+        description = "A model in the format of Hugging Face or nanotron.")
+    private String model;
+
+    String place() {
+      return run != null ? run : checkpoint != null ? checkpoint : model;
+    }
   }
 
   @Option(
@@ -97,19 +103,16 @@ final class GenerateCommand implements Callable<Integer> {
     if (maxTokens < 1) {
       throw new UserException("--max-tokens is " + maxTokens + ", expected at least 1");
     }
-    Checkpoint checkpoint = checkpoint();
-    RunConfig config = CheckpointModel.configuration(checkpoint);
-    Storage storage = new Storage(new Configuration());
-    try (Tokenizer tokenizer =
-            Tokenizer.load(storage, config.tokenizer().path(), config.tokenizer().endOfDocument());
+    try (StoredModel stored = StoredModel.open(source.place(), Optional.empty(), LOG::warn);
+        Tokenizer tokenizer = stored.openTokenizer();
         NDManager manager = NDManager.newBaseManager("PyTorch");
-        InferenceModel model = CheckpointModel.load(manager, checkpoint, config)) {
+        InferenceModel model = stored.load(manager, stored.sequenceLength())) {
       int[] tokens = tokenizer.encode(prompt);
       if (tokens.length == 0) {
         throw new UserException("--prompt is empty, expected at least one character");
       }
       GeneratedText text = new GeneratedText(tokenizer, System.out, tokens);
-      int window = config.training().sequenceLength();
+      int window = stored.sequenceLength();
       for (int i = 0; i < maxTokens; i++) {
         int next = sampler.next(model.nextLogits(text.last(window)), tokenizer.vocabSize());
         if (next == tokenizer.endOfDocument()) {
@@ -120,18 +123,5 @@ final class GenerateCommand implements Callable<Integer> {
       text.end();
     }
     return ExitCode.OK.number();
-  }
-
-  private Checkpoint checkpoint() {
-    if (source.checkpoint != null) {
-      Checkpoint checkpoint = CheckpointFolder.open(source.checkpoint);
-      checkpoint.verify();
-      return checkpoint;
-    }
-    CheckpointStore store = CheckpointFolder.storeAt(source.run.toString());
-    return store
-        .newestGood(LOG::warn)
-        .orElseThrow(
-            () -> new UserException("there is no checkpoint in " + store.root() + "; train first"));
   }
 }

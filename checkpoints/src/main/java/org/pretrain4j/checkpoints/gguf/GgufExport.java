@@ -14,6 +14,7 @@ import org.pretrain4j.checkpoints.safetensors.TensorSpec;
 import org.pretrain4j.checkpoints.storage.BlockChecksums;
 import org.pretrain4j.checkpoints.storage.ChecksummedOutput;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.tensors.StagedCheck;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
 import org.pretrain4j.configuration.UserException;
 
@@ -52,6 +53,21 @@ public final class GgufExport {
       Optional<Path> tokenizer,
       String name,
       Path file) {
+    export(tensors, architecture, tokenizer, name, file, StagedCheck.NONE);
+  }
+
+  /**
+   * The same, with a last look at the file before it appears.
+   *
+   * @param check what it throws is passed on, and nothing stays behind
+   */
+  public void export(
+      TensorSource tensors,
+      ModelArchitecture architecture,
+      Optional<Path> tokenizer,
+      String name,
+      Path file,
+      StagedCheck check) {
     requireKnownRotation(architecture);
     ModelTensors model = ModelTensors.of(tensors, architecture);
     Path target = files.qualify(file);
@@ -72,6 +88,7 @@ public final class GgufExport {
       files.createFolder(target.getParent());
       try {
         write(model, header, staging);
+        check.check(staging);
         files.rename(staging, target);
       } catch (IOException | RuntimeException e) {
         deleteQuietly(staging, e);
@@ -116,13 +133,14 @@ public final class GgufExport {
 
   private void addTokenizer(GgufHeader header, Path tokenizer, ModelArchitecture architecture)
       throws IOException {
+    DurableFileSystem theirs = files.holding(tokenizer);
     Path template = new Path(tokenizer.getParent(), "chat_template.jinja");
     GgufTokenizer.add(
         header,
         tokenizer.toString(),
-        files.read(tokenizer),
-        files.exists(template)
-            ? Optional.of(new String(files.read(template), StandardCharsets.UTF_8))
+        theirs.read(tokenizer),
+        theirs.exists(template)
+            ? Optional.of(new String(theirs.read(template), StandardCharsets.UTF_8))
             : Optional.empty(),
         architecture);
   }
@@ -134,14 +152,19 @@ public final class GgufExport {
       stored = GgufType.F16; // Its rows can't be cut into blocks.
     }
     String name = tensor.name();
-    int rotatedHeads =
-        name.endsWith(".q_proj.weight")
-            ? model.numAttentionHeads()
-            : name.endsWith(".k_proj.weight") ? model.numKeyValueHeads() : 0;
-    return new GgufTensor(ggufName(name), name, shape, stored, rotatedHeads);
+    return new GgufTensor(ggufName(name), name, shape, stored, rotatedHeads(name, model));
   }
 
-  private static String ggufName(String name) {
+  /** Number of heads whose rows the file holds in another order; 0 for none. */
+  static int rotatedHeads(String name, ModelArchitecture model) {
+    if (name.endsWith(".q_proj.weight")) {
+      return model.numAttentionHeads();
+    }
+    return name.endsWith(".k_proj.weight") ? model.numKeyValueHeads() : 0;
+  }
+
+  /** The name in the file of a tensor of the model. */
+  static String ggufName(String name) {
     return name.replace(ModelArchitecture.EMBEDDING, "token_embd.weight")
         .replace(ModelArchitecture.FINAL_NORM, "output_norm.weight")
         .replace(ModelArchitecture.HEAD, "output.weight")

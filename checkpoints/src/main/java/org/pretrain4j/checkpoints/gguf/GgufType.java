@@ -3,6 +3,8 @@ package org.pretrain4j.checkpoints.gguf;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.Optional;
 import org.pretrain4j.checkpoints.safetensors.DType;
 import org.pretrain4j.checkpoints.tensors.Rounding;
 
@@ -58,6 +60,31 @@ public enum GgufType {
       case Q8_0 -> {
         for (int block = 0; block < length / 32; block++) {
           quantize(values, 32 * block, into.asSlice(34L * block, 34));
+        }
+      }
+    }
+  }
+
+  /**
+   * The type of a number in the file format.
+   *
+   * @return empty if it is none of these
+   */
+  static Optional<GgufType> of(int id) {
+    return Arrays.stream(values()).filter(type -> type.id == id).findFirst();
+  }
+
+  /** Widens stored values; exact but for the product of an integer and its scale. */
+  void decode(MemorySegment from, float[] values, int length) {
+    switch (this) {
+      case F32 -> Rounding.decode(from, DType.F32, values, length);
+      case F16 -> Rounding.decode(from, DType.F16, values, length);
+      case BF16 -> Rounding.decode(from, DType.BF16, values, length);
+      case Q8_0 -> {
+        for (int i = 0; i < length; i++) {
+          long block = 34L * (i / 32);
+          float scale = Float.float16ToFloat(from.get(SHORT, block));
+          values[i] = scale * from.get(ValueLayout.JAVA_BYTE, block + 2 + i % 32);
         }
       }
     }

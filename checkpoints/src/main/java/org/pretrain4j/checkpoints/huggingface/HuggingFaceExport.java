@@ -10,6 +10,7 @@ import java.util.OptionalInt;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.safetensors.DType;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.tensors.StagedCheck;
 import org.pretrain4j.checkpoints.tensors.StagedFolder;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
 import org.pretrain4j.checkpoints.tensors.WeightsWriter;
@@ -50,13 +51,27 @@ public final class HuggingFaceExport {
   /**
    * Writes a model, reads its weights back and compares them, and lets the folder appear.
    *
-   * @param tokenizer path of its tokenizer.json, on the same file system
+   * @param tokenizer path of its tokenizer.json
    * @param folder where to; must not exist
    * @throws UserException if the tensors are not those of the architecture, the folder exists, or
    *     it can't be written
    */
   public void export(
       TensorSource tensors, ModelArchitecture architecture, Optional<Path> tokenizer, Path folder) {
+    export(tensors, architecture, tokenizer, folder, StagedCheck.NONE);
+  }
+
+  /**
+   * The same, with a last look at the folder before it appears.
+   *
+   * @param check what it throws is passed on, and nothing stays behind
+   */
+  public void export(
+      TensorSource tensors,
+      ModelArchitecture architecture,
+      Optional<Path> tokenizer,
+      Path folder,
+      StagedCheck check) {
     ModelTensors model = ModelTensors.of(tensors, architecture);
     try (StagedFolder staged = StagedFolder.create(files, folder)) {
       Path path = staged.path();
@@ -68,6 +83,7 @@ public final class HuggingFaceExport {
       if (tokenizer.isPresent()) {
         copyTokenizer(tokenizer.get(), architecture, path);
       }
+      check.check(path);
       staged.publish();
     } catch (IOException e) {
       throw new UserException(
@@ -77,12 +93,13 @@ public final class HuggingFaceExport {
 
   private void copyTokenizer(Path tokenizer, ModelArchitecture architecture, Path folder)
       throws IOException {
-    byte[] content = files.read(tokenizer);
+    DurableFileSystem theirs = files.holding(tokenizer);
+    byte[] content = theirs.read(tokenizer);
     files.write(new Path(folder, "tokenizer.json"), content);
     for (String name : TOKENIZER_FILES) {
       Path beside = new Path(tokenizer.getParent(), name);
-      if (files.exists(beside)) {
-        files.write(new Path(folder, name), files.read(beside));
+      if (theirs.exists(beside)) {
+        files.write(new Path(folder, name), theirs.read(beside));
       }
     }
     Path config = new Path(folder, "tokenizer_config.json");

@@ -32,7 +32,7 @@ public record ModelInput(
 
   /**
    * Opens a folder in the Hugging Face format or of nanotron, a checkpoint ({@code
-   * .../step-0000000120}), or the newest good one of a folder of checkpoints.
+   * .../step-0000000120}), or the newest good one of a folder of checkpoints or of a run.
    *
    * @param warn told in one line about each damaged checkpoint that is skipped
    * @throws UserException if it is none of these, or damaged
@@ -50,7 +50,11 @@ public record ModelInput(
         return new ModelInput(
             model.tensors(), Optional.of(model.architecture()), Optional.empty(), Optional.empty());
       }
-      return ofCheckpoint(openCheckpoint(files.qualify(path), warn));
+      if (!files.exists(path)) {
+        throw new UserException(folder + " does not exist; check the path");
+      }
+      Path inRun = new Path(path, "checkpoints");
+      return ofCheckpoint(openCheckpoint(files.qualify(files.exists(inRun) ? inRun : path), warn));
     } catch (IOException | IllegalArgumentException e) {
       throw new UserException("%s can't be opened: %s".formatted(folder, e.getMessage()), e);
     }
@@ -74,7 +78,8 @@ public record ModelInput(
         .orElseThrow(
             () ->
                 new UserException(
-                    "%s is no model: it has neither config.json nor checkpoints".formatted(path)));
+                    "%s is no model: it has neither config.json nor checkpoints; train first, or check the path"
+                        .formatted(path)));
   }
 
   private static ModelInput ofCheckpoint(Checkpoint checkpoint) {

@@ -2,7 +2,6 @@ package org.pretrain4j.checkpoints.merging;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
@@ -13,6 +12,7 @@ import org.pretrain4j.checkpoints.FirstCheckpoint;
 import org.pretrain4j.checkpoints.huggingface.HuggingFaceExport;
 import org.pretrain4j.checkpoints.safetensors.DType;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.tensors.TokenizerFiles;
 import org.pretrain4j.configuration.UserException;
 
 /** Merges models as a configuration says. */
@@ -71,7 +71,7 @@ public final class ModelMerge {
       if (input.tokenizer().isPresent()) {
         Path path = input.tokenizer().get();
         byte[] content = DurableFileSystem.of(path.getFileSystem(new Configuration())).read(path);
-        if (known != null && !Arrays.equals(known, content)) {
+        if (known != null && !TokenizerFiles.sameVocabulary(known, content)) {
           throw new UserException(
               "the vocabulary differs: %s is not the tokenizer of the other models"
                   .formatted(path));

@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileStatus;
@@ -49,6 +50,13 @@ public final class DurableFileSystem {
             : folder -> {
               // The server makes the entries of a folder durable.
             });
+  }
+
+  /** This one if the path is on it, else the one that the path is on. */
+  public DurableFileSystem holding(Path path) throws IOException {
+    return files.getUri().getScheme().equals(path.toUri().getScheme())
+        ? this
+        : of(path.getFileSystem(new Configuration()));
   }
 
   private static void syncLocalFolder(Path folder) throws IOException {

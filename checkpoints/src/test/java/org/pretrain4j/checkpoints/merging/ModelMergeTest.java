@@ -217,7 +217,7 @@ class ModelMergeTest {
     exported("a", 9);
     exported("b", 10);
     Files.writeString(folder.resolve("a/tokenizer.json"), "{}");
-    Files.writeString(folder.resolve("b/tokenizer.json"), "{ }");
+    Files.writeString(folder.resolve("b/tokenizer.json"), "{\"model\":{\"vocab\":{\"a\":0}}}");
     String both = "models: [{path: \"@/a\", weight: 1}, {path: \"@/b\", weight: 1}]";
     assertRefused(both, "x", "the vocabulary differs");
     Files.delete(folder.resolve("b/tokenizer.json"));
@@ -225,7 +225,7 @@ class ModelMergeTest {
         "models: [{path: \"@/a\", weight: 1, filters: [{tensors: \"mlp\", weight: 2}]}]",
         "x",
         "fits no tensor");
-    assertRefused("models: [{path: \"@/none\", weight: 1}]", "x", "is no model");
+    assertRefused("models: [{path: \"@/none\", weight: 1}]", "x", "does not exist");
     assertRefused(
         "models: [{path: \"@/a\", weight: 1}, {path: \"@/b\", weight: -1}]", "x", "nothing");
     assertRefused("method: slerp\nmodels: [{path: \"@/a\", weight: 1}]", "x", "exactly two");

@@ -155,6 +155,11 @@ public final class ShardedDataset {
     return new SequenceCursor(this, sequenceLength);
   }
 
+  /** The dataset's documents in the order of its shards, each once. */
+  public DocumentCursor documents() {
+    return new DocumentCursor(this);
+  }
+
   /** The policy for damaged and unreachable shards. */
   ReadPolicy policy() {
     return policy;

@@ -2,7 +2,6 @@ package org.pretrain4j.data.tokens;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
@@ -166,7 +165,7 @@ public final class TokenizeJob {
   private EncodedDocument encode(DocumentFeed.Numbered numbered) {
     Document document = numbered.document();
     int[] ids = document.text() == null ? checked(document) : tokenizer.encode(document.text());
-    return new EncodedDocument(ended(ids), numbered.input(), numbered.number());
+    return new EncodedDocument(tokenizer.ended(ids), numbered.input(), numbered.number());
   }
 
   private int[] checked(Document document) {
@@ -182,14 +181,5 @@ public final class TokenizeJob {
       }
     }
     return document.tokens();
-  }
-
-  private int[] ended(int[] tokens) {
-    if (tokens.length > 0 && tokens[tokens.length - 1] == tokenizer.endOfDocument()) {
-      return tokens;
-    }
-    int[] ended = Arrays.copyOf(tokens, tokens.length + 1);
-    ended[tokens.length] = tokenizer.endOfDocument();
-    return ended;
   }
 }

@@ -44,22 +44,44 @@ public final class Tokenizer implements AutoCloseable {
    * @throws UserException if the file is missing or no tokenizer, or has no such token
    */
   public static Tokenizer load(Storage storage, String path, String endOfDocument) {
-    byte[] content;
-    try {
-      content = storage.read(storage.path(path));
-    } catch (IOException e) {
-      throw Storage.failed("read the tokenizer", storage.path(path), e);
-    }
+    byte[] content = read(storage, path);
     TokenizerFile file = TokenizerFile.parse(path, content);
     int id = file.id(endOfDocument);
     if (id < 0) {
       throw new UserException(
           "tokenizer '" + path + "' has no token '" + endOfDocument + "' to end documents with");
     }
+    return start(path, content, file, id);
+  }
+
+  /**
+   * The same for who knows the end of a document by its id.
+   *
+   * @throws UserException if the file is missing or no tokenizer, or if the id is none of its own
+   */
+  public static Tokenizer load(Storage storage, String path, int endOfDocument) {
+    byte[] content = read(storage, path);
+    TokenizerFile file = TokenizerFile.parse(path, content);
+    if (endOfDocument < 0 || endOfDocument >= file.vocabSize()) {
+      throw new UserException(
+          "tokenizer '" + path + "' has no token " + endOfDocument + " to end documents with");
+    }
+    return start(path, content, file, endOfDocument);
+  }
+
+  private static byte[] read(Storage storage, String path) {
+    try {
+      return storage.read(storage.path(path));
+    } catch (IOException e) {
+      throw Storage.failed("read the tokenizer", storage.path(path), e);
+    }
+  }
+
+  private static Tokenizer start(String path, byte[] content, TokenizerFile file, int end) {
     try {
       LibUtils.checkStatus();
       long handle = TokenizersLibrary.LIB.createTokenizerFromString(file.json());
-      return new Tokenizer(file, "sha256:" + sha256(content), id, handle);
+      return new Tokenizer(file, "sha256:" + sha256(content), end, handle);
     } catch (RuntimeException e) {
       throw new UserException(
           "'" + path + "' is not a usable tokenizer.json: " + e.getMessage(), e);
@@ -92,6 +114,16 @@ public final class Tokenizer implements AutoCloseable {
 
   public int endOfDocument() {
     return endOfDocument;
+  }
+
+  /** The tokens with the end of a document behind them, unless it is there already. */
+  public int[] ended(int[] tokens) {
+    if (tokens.length > 0 && tokens[tokens.length - 1] == endOfDocument) {
+      return tokens;
+    }
+    int[] ended = Arrays.copyOf(tokens, tokens.length + 1);
+    ended[tokens.length] = endOfDocument;
+    return ended;
   }
 
   public TokenizerIdentity identity() {

@@ -13,6 +13,9 @@ import org.pretrain4j.trainer.libtorch.Tensor;
 
 /** Logits without gradients, for evaluation and generation. */
 public final class InferenceModel implements AutoCloseable {
+  // 16 MiB of them.
+  private static final int LOGITS_AT_ONCE = 1 << 22;
+
   private final SmolLm3 model;
   private final ModelConfig config;
   private final Map<String, FlatLayout.Entry> entries;
@@ -68,10 +71,75 @@ public final class InferenceModel implements AutoCloseable {
     }
   }
 
+  /**
+   * Log-likelihoods of the targets, in nats. The logits of a few positions are in memory at a time,
+   * and their sums are in float64.
+   *
+   * @return {@code [rows * sequence]}, 0 where a target is masked
+   */
+  public double[] targetLogProbabilities(MicroBatch batch) {
+    int[] targets = batch.flatTargets();
+    double[] result = new double[targets.length];
+    int width = config.hiddenSize();
+    int step = Math.max(1, LOGITS_AT_ONCE / config.vocabSize());
+    try (NDManager scope = manager.newSubManager()) {
+      Tensor hidden = hidden(scope, batch);
+      for (int from = 0; from < targets.length; from += step) {
+        int length = Math.min(step, targets.length - from);
+        if (anyTarget(targets, from, length)) {
+          try (NDManager part = scope.newSubManager()) {
+            Tensor some = hidden.view(part, (long) from * width, 1, length, width);
+            addLogProbabilities(toFloats(project(part, some)), targets, from, length, result);
+          }
+        }
+      }
+    }
+    return result;
+  }
+
+  private static boolean anyTarget(int[] targets, int from, int length) {
+    for (int i = from; i < from + length; i++) {
+      if (targets[i] != MicroBatch.MASKED) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private void addLogProbabilities(
+      float[] logits, int[] targets, int from, int length, double[] into) {
+    int vocabulary = config.vocabSize();
+    for (int i = 0; i < length; i++) {
+      int target = targets[from + i];
+      if (target != MicroBatch.MASKED) {
+        int row = i * vocabulary;
+        float largest = Float.NEGATIVE_INFINITY;
+        for (int id = 0; id < vocabulary; id++) {
+          largest = Math.max(largest, logits[row + id]);
+        }
+        double sum = 0;
+        for (int id = 0; id < vocabulary; id++) {
+          sum += Math.exp(logits[row + id] - (double) largest);
+        }
+        into[from + i] = logits[row + target] - (double) largest - Math.log(sum);
+      }
+    }
+  }
+
   private Tensor hidden(NDManager scope, MicroBatch batch) {
-    Context context = contexts.of(scope, batch);
     LeafParameters parameters = new LeafParameters(scope, storage, entries);
-    Tensor hidden = embed(scope, parameters, batch);
+    return throughLayers(scope, embed(scope, parameters, batch), batch);
+  }
+
+  /**
+   * Hidden states after the last layer. The parameters of a layer are asked for when it is
+   * computed, and closed before those of the next.
+   *
+   * @param embedded {@code [rows, sequence, hidden]}, closed by this
+   */
+  Tensor throughLayers(NDManager scope, Tensor embedded, MicroBatch batch) {
+    Context context = contexts.of(scope, batch);
+    Tensor hidden = embedded;
     for (DecoderLayer layer : model.layers()) {
       try (NDManager between = scope.newSubManager()) {
         Tensor input = hidden.alias(between);
@@ -98,7 +166,7 @@ public final class InferenceModel implements AutoCloseable {
     return Operators.to(logits, ScalarType.FLOAT32);
   }
 
-  private static float[] toFloats(Tensor tensor) {
+  static float[] toFloats(Tensor tensor) {
     try (NDManager host = tensor.getManager().newSubManager(Device.cpu())) {
       Tensor copy = Tensor.empty(host, ScalarType.FLOAT32, tensor.getShape().getShape());
       copy.copyFrom(tensor);

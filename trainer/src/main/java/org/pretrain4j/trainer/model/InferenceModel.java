@@ -24,6 +24,22 @@ public final class InferenceModel implements AutoCloseable {
   private final ContextFactory contexts;
 
   /**
+   * In fp32, with weights of any type, which are widened when they are needed.
+   *
+   * @param parent on the device to compute on
+   * @param sequenceLength longest row
+   */
+  public static InferenceModel exact(
+      NDManager parent, ModelConfig config, ParameterStorage storage, int sequenceLength) {
+    return new InferenceModel(
+        parent,
+        config,
+        (scope, entry) -> Operators.to(storage.view(scope, entry), ScalarType.FLOAT32),
+        ScalarType.FLOAT32,
+        sequenceLength);
+  }
+
+  /**
    * @param parent on the device to compute on
    * @param type what the model computes in, the storage's type
    * @param sequenceLength longest row
@@ -50,7 +66,7 @@ public final class InferenceModel implements AutoCloseable {
   public float[] logits(MicroBatch batch) {
     try (NDManager scope = manager.newSubManager()) {
       Tensor hidden = hidden(scope, batch);
-      return toFloats(project(scope, hidden));
+      return toFloats(project(new LeafParameters(scope, storage, entries), hidden));
     }
   }
 
@@ -67,7 +83,7 @@ public final class InferenceModel implements AutoCloseable {
       Tensor hidden = hidden(scope, batch);
       long width = config.hiddenSize();
       Tensor last = hidden.view(scope, (tokens.length - 1) * width, 1, 1, width);
-      return toFloats(project(scope, last));
+      return toFloats(project(new LeafParameters(scope, storage, entries), last));
     }
   }
 
@@ -84,12 +100,14 @@ public final class InferenceModel implements AutoCloseable {
     int step = Math.max(1, LOGITS_AT_ONCE / config.vocabSize());
     try (NDManager scope = manager.newSubManager()) {
       Tensor hidden = hidden(scope, batch);
+      LeafParameters parameters = new LeafParameters(scope, storage, entries);
       for (int from = 0; from < targets.length; from += step) {
         int length = Math.min(step, targets.length - from);
         if (anyTarget(targets, from, length)) {
           try (NDManager part = scope.newSubManager()) {
             Tensor some = hidden.view(part, (long) from * width, 1, length, width);
-            addLogProbabilities(toFloats(project(part, some)), targets, from, length, result);
+            float[] logits = toFloats(project(parameters, some));
+            addLogProbabilities(logits, targets, from, length, result);
           }
         }
       }
@@ -160,8 +178,7 @@ public final class InferenceModel implements AutoCloseable {
             .head();
   }
 
-  private Tensor project(NDManager scope, Tensor hidden) {
-    LeafParameters parameters = new LeafParameters(scope, storage, entries);
+  private Tensor project(LeafParameters parameters, Tensor hidden) {
     Tensor logits = (Tensor) model.head().compute(parameters, new NDList(hidden), false).head();
     return Operators.to(logits, ScalarType.FLOAT32);
   }

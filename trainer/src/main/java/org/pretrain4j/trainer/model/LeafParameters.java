@@ -43,10 +43,12 @@ final class LeafParameters extends ParameterStore {
     if (entry == null) {
       throw new IllegalStateException("the layout lacks " + parameter.getName());
     }
-    if (!training) {
-      return storage.view(manager, entry);
-    }
-    return leaves.computeIfAbsent(entry, wanted -> storage.view(manager, wanted).requireGradient());
+    return leaves.computeIfAbsent(
+        entry,
+        wanted -> {
+          Tensor leaf = storage.view(manager, wanted);
+          return training ? leaf.requireGradient() : leaf;
+        });
   }
 
   /** Gives the gradients of all leaves that were handed out, and forgets the leaves. */

@@ -51,6 +51,7 @@ public final class Main {
             .addSubcommand(new InspectCommand())
             .addSubcommand(new CheckpointsCommand())
             .addSubcommand(new GenerateCommand())
+            .addSubcommand(new EvaluateCommand())
             .addSubcommand(new ExportCommand())
             .addSubcommand(new ImportCommand())
             .addSubcommand(new MergeCommand())

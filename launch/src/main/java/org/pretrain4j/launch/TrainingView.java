@@ -6,6 +6,7 @@ import java.util.Locale;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.data.tokens.Progress;
+import org.pretrain4j.trainer.evaluation.EvaluationResult;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.RunSummary;
 import org.pretrain4j.trainer.run.SaveTimes;
@@ -75,6 +76,14 @@ final class TrainingView implements TrainingListener, AutoCloseable {
             HumanUnits.exact(step),
             times.writeSeconds() + times.publishSeconds(),
             times.blockedSeconds()));
+  }
+
+  @Override
+  public void evaluated(long step, EvaluationResult result) {
+    LOG.info(
+        String.format(
+            Locale.ROOT, "evaluated step %s in %.1f s", HumanUnits.exact(step), result.seconds()));
+    EvaluationTable.lines(result).forEach(out::print);
   }
 
   @Override

@@ -65,7 +65,8 @@ final class ReferenceRun {
             0),
         new ParallelismConfig(384, 25_000_000, 0, GradientSharding.AUTO),
         new CheckpointConfig(2000, 3, 0, 0, Optional.empty(), Optional.empty(), 4_000_000_000L),
-        List.of());
+        List.of(),
+        Optional.empty());
   }
 
   private static DatasetConfig shards(String name) {

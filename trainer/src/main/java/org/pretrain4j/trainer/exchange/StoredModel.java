@@ -101,7 +101,8 @@ public final class StoredModel implements AutoCloseable {
 
   /** Where it was found, for messages. */
   public String name() {
-    return input.tensors().name();
+    String name = input.tensors().name();
+    return name.startsWith("file:") ? new Path(name).toUri().getPath() : name;
   }
 
   /** Its sizes. */

@@ -31,7 +31,12 @@ final class MetricsLog implements AutoCloseable {
    * @throws UserException if the file can't be read or written
    */
   MetricsLog(Path folder, long stepsDone) {
-    this.file = folder.resolve(FILE_NAME);
+    this(folder, FILE_NAME, stepsDone);
+  }
+
+  /** The same for another file whose lines belong to steps. */
+  MetricsLog(Path folder, String name, long stepsDone) {
+    this.file = folder.resolve(name);
     try {
       keep(stepsDone);
       this.writer =
@@ -46,7 +51,7 @@ final class MetricsLog implements AutoCloseable {
     if (!Files.exists(file)) {
       return;
     }
-    Path next = file.resolveSibling(FILE_NAME + ".next");
+    Path next = file.resolveSibling(file.getFileName() + ".next");
     // A reader that replaces malformed bytes: they can only stand in a line that a crash cut short.
     try (BufferedReader old =
             new BufferedReader(
@@ -73,7 +78,7 @@ final class MetricsLog implements AutoCloseable {
     }
   }
 
-  void write(StepMetrics metrics) {
+  void write(Record metrics) {
     try {
       writer.write(mapper.writeValueAsString(metrics));
       writer.write('\n');

@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.run;
 
+import java.util.Optional;
 import org.pretrain4j.trainer.optim.StepGuard;
 import org.pretrain4j.trainer.run.RankTrainer.StepOutcome;
 
@@ -9,6 +10,7 @@ final class RankLoop {
   private final StopRequest stop;
   private final RankTrainer rank;
   private final CheckpointSaver saver;
+  private final Optional<RunEvaluation> evaluation;
   private final StepReport report;
 
   RankLoop(
@@ -16,11 +18,13 @@ final class RankLoop {
       StopRequest stop,
       RankTrainer rank,
       CheckpointSaver saver,
+      Optional<RunEvaluation> evaluation,
       StepReport report) {
     this.config = config;
     this.stop = stop;
     this.rank = rank;
     this.saver = saver;
+    this.evaluation = evaluation;
     this.report = report;
   }
 
@@ -39,6 +43,10 @@ final class RankLoop {
       boolean due = applied && done % config.checkpoints().everySteps() == 0;
       boolean save = due || done == total || stopped;
       outcome.times().end();
+      if (!stopped && !gaveUp) {
+        // Before the save, so that a run that goes on from there has the line.
+        evaluation.ifPresent(model -> model.after(done));
+      }
       if (save && !gaveUp) {
         saver.save(done);
         if (done == total || stopped) {

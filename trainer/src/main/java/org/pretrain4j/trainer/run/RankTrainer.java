@@ -14,6 +14,7 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.ParameterStorage;
 import org.pretrain4j.trainer.model.Phase;
 import org.pretrain4j.trainer.model.TrainingPass;
 import org.pretrain4j.trainer.optim.AdamW;
@@ -219,6 +220,11 @@ final class RankTrainer implements AutoCloseable {
   /** Steps done since the beginning of the run. */
   long stepsDone() {
     return step;
+  }
+
+  /** What the passes compute with. */
+  ParameterStorage weights() {
+    return weights;
   }
 
   OptimizerShard shard() {

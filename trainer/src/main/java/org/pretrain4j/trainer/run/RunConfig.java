@@ -13,6 +13,7 @@ import org.pretrain4j.configuration.Key;
 import org.pretrain4j.configuration.Nearest;
 import org.pretrain4j.data.DataConfig;
 import org.pretrain4j.data.TokenizerConfig;
+import org.pretrain4j.trainer.evaluation.EvaluationConfig;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.optim.OptimizerConfig;
 import org.pretrain4j.trainer.optim.ScheduleConfig;
@@ -40,7 +41,9 @@ public record RunConfig(
     @Key("How ranks share the work") @Default("{}") ParallelismConfig parallelism,
     @Key("Durable state") CheckpointConfig checkpoints,
     @Key("Faults that the run makes on purpose, for drills") @Default("[]")
-        List<FaultInjection> faults) {
+        List<FaultInjection> faults,
+    @Key("Held-out data that the model is evaluated on while it trains")
+        Optional<EvaluationConfig> evaluation) {
 
   private static final BigInteger MAX_STEPS = BigInteger.valueOf(Long.MAX_VALUE >> 1);
 
@@ -71,6 +74,19 @@ public record RunConfig(
               + schedule.minLearningRate()
               + ", expected at most optimizer.learning_rate "
               + optimizer.learningRate());
+    }
+    if (model != null) {
+      evaluation
+          .flatMap(EvaluationConfig::sequenceLength)
+          .ifPresent(
+              length ->
+                  checks.require(
+                      length <= model.maxPositionEmbeddings(),
+                      List.of("evaluation.sequence_length", "model.max_position_embeddings"),
+                      "is "
+                          + length
+                          + ", expected at most model.max_position_embeddings "
+                          + model.maxPositionEmbeddings()));
     }
     checkStages(checks, stages, data);
     if (training != null) {

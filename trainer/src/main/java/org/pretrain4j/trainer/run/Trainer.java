@@ -183,8 +183,19 @@ public final class Trainer {
         StepReport report =
             seat.map(taken -> leaderReport(taken, collectives, rank, stream))
                 .orElse(StepReport.NONE);
-        return new RankLoop(config, options.stop(), rank, saver, report).run();
+        return loop(collectives, rank, saver, report);
       }
+    }
+  }
+
+  private TrainingResult loop(
+      Collectives collectives, RankTrainer rank, CheckpointSaver saver, StepReport report)
+      throws InterruptedException {
+    Optional<RunEvaluation> evaluation = RunEvaluation.of(config, collectives, rank, listener);
+    try {
+      return new RankLoop(config, options.stop(), rank, saver, evaluation, report).run();
+    } finally {
+      evaluation.ifPresent(RunEvaluation::close);
     }
   }
 

@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.run;
 
 import java.nio.file.Path;
 import org.pretrain4j.data.tokens.Progress;
+import org.pretrain4j.trainer.evaluation.EvaluationResult;
 
 /** Hears of a run's progress, on the thread of rank 0; slow listeners slow the run. */
 public interface TrainingListener {
@@ -14,6 +15,9 @@ public interface TrainingListener {
 
   /** A checkpoint is complete; it may be some steps old by now. */
   default void saved(long step, SaveTimes times) {}
+
+  /** The model was evaluated. */
+  default void evaluated(long step, EvaluationResult result) {}
 
   /** The run is over, because its last step is done or because it was asked to stop. */
   default void ended(TrainingResult result) {}

@@ -188,11 +188,22 @@ final class EvaluateCommand implements Callable<Integer> {
     boolean shards = storage.exists(new org.apache.hadoop.fs.Path(what, Manifest.FILE));
     return new DatasetConfig(
         shards ? List.of() : List.of(what),
-        DatasetConfig.Format.valueOf(TextFormat.ofNames(List.of(what)).name()),
+        shards ? DatasetConfig.Format.TEXT : format(what),
         textColumn,
         shards ? Optional.of(what) : Optional.empty(),
         Optional.empty(),
         Optional.empty());
+  }
+
+  private static DatasetConfig.Format format(String what) {
+    return switch (TextFormat.ofNames(List.of(what))) {
+      case TEXT -> DatasetConfig.Format.TEXT;
+      case JSONL -> DatasetConfig.Format.JSONL;
+      case PARQUET -> DatasetConfig.Format.PARQUET;
+      case ARROW -> DatasetConfig.Format.ARROW;
+      case DATATROVE, MEGATRON ->
+          throw new UserException(what + " holds tokens; make shards of it with tokenize first");
+    };
   }
 
   private static TaskConfig task(String text) {

@@ -39,21 +39,15 @@ class LlamaCppTest {
   private static final String TEXT = "int main() { return 0; } // naïve 東京";
   private static final Path INSTALLED = Path.of("target", "llama-cpp").toAbsolutePath();
 
+  private static final Path RESOURCES = Path.of("src/test/resources/llama-cpp").toAbsolutePath();
+
   @TempDir Path folder;
 
   @BeforeAll
   static void install() throws Exception {
     assumeTrue(isOnPath("node") && isOnPath("npm"), "Node.js is not installed");
-    if (!Files.exists(INSTALLED.resolve("node_modules/@node-llama-cpp/linux-x64"))) {
-      Files.createDirectories(INSTALLED);
-      // Without the binaries for other machines, which are 700 MB.
-      for (String what : new String[] {"node-llama-cpp", "@node-llama-cpp/linux-x64"}) {
-        run("npm", "install", "--omit=optional", "--ignore-scripts", what + "@3.22.1");
-      }
-    }
-    try (var script = LlamaCppTest.class.getResourceAsStream("/llama-cpp/score.mjs")) {
-      Files.write(INSTALLED.resolve("score.mjs"), script.readAllBytes());
-    }
+    Files.createDirectories(INSTALLED);
+    run("sh", RESOURCES.resolve("install.sh").toString(), INSTALLED.toString());
   }
 
   private static boolean isOnPath(String program) {

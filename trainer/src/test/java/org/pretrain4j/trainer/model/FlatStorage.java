@@ -8,10 +8,11 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 
 /** All parameters in one buffer without padding, from given values. */
-final class FlatStorage implements ParameterStorage {
+public final class FlatStorage implements ParameterStorage {
   private final Tensor flat;
 
-  FlatStorage(NDManager manager, FlatLayout layout, Map<String, double[]> values, ScalarType type) {
+  public FlatStorage(
+      NDManager manager, FlatLayout layout, Map<String, double[]> values, ScalarType type) {
     float[] all = new float[Math.toIntExact(layout.elements())];
     for (FlatLayout.Entry entry : layout.entries()) {
       double[] source = values.get(entry.name());

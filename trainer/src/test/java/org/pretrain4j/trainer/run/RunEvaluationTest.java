@@ -24,7 +24,6 @@ final class RunEvaluationTest {
       evaluation:
         every_steps: 5
         datasets: {held: {synthetic: arithmetic, documents: 25}}
-      name: small
       """;
 
   @TempDir private Path temp;
@@ -38,7 +37,7 @@ final class RunEvaluationTest {
   }
 
   private SmallRun evaluated(String name, String precision, int ranks) {
-    return run(name, precision, ranks).with("name: small\n", EVALUATION);
+    return run(name, precision, ranks).with("evaluation: null\n", EVALUATION);
   }
 
   /** The lines of the log without their times. */

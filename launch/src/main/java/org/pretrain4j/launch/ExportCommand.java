@@ -1,6 +1,8 @@
 package org.pretrain4j.launch;
 
 import java.io.PrintWriter;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.Locale;
 import org.pretrain4j.trainer.exchange.ExportReport;
 import picocli.CommandLine.Command;
@@ -22,15 +24,21 @@ final class ExportCommand extends CommandGroup {
         Locale.ROOT, "%s: %s parameters%n", report.model(), HumanUnits.exact(report.parameters()));
     out.printf(
         Locale.ROOT,
-        "verified: the logits of %d tokens, read back, are %.3g%% off those in fp32 (up to %.3g%%"
+        "verified: the logits of %d tokens, read back, are %s%% off those in fp32 (up to %s%%"
             + " passes)%s%n",
         report.probeTokens(),
-        100 * report.difference(),
-        100 * report.tolerance(),
+        percent(report.difference()),
+        percent(report.tolerance()),
         report.sameBits()
             ? " and the same bits as those of the weights rounded to " + report.type()
             : "");
     out.printf(Locale.ROOT, "%s: %s, %s%n", target, report.type(), HumanUnits.bytes(bytes));
     out.flush();
+  }
+
+  /** Three digits, or fewer. */
+  private static String percent(double share) {
+    BigDecimal digits = BigDecimal.valueOf(100 * share).round(new MathContext(3));
+    return digits.stripTrailingZeros().toPlainString();
   }
 }

@@ -97,7 +97,7 @@ class LargeModelTest {
           if (vector) {
             weights.setAtIndex(ValueLayout.JAVA_FLOAT, entry.offset() + i, 1);
           } else if (i % 16_384 < 1024) {
-            float value = (float) (random.nextDouble() - 0.5);
+            float value = (float) (0.1 * (random.nextDouble() - 0.5));
             weights.setAtIndex(ValueLayout.JAVA_FLOAT, entry.offset() + i, value);
           } else {
             i += 16_384 - i % 16_384 - 1;

@@ -1,6 +1,7 @@
 package org.pretrain4j.launch;
 
 import ai.djl.ndarray.NDManager;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;

@@ -45,8 +45,7 @@ class LargeModelTest {
   @TempDir Path temporary;
 
   private final Path folder =
-      Path.of(System.getProperty("pretrain4j.large.folder", "target/large-model"))
-          .toAbsolutePath();
+      Path.of(System.getProperty("pretrain4j.large.folder", "target/large-model")).toAbsolutePath();
 
   private static String model() {
     return FULL
@@ -88,8 +87,7 @@ class LargeModelTest {
                 StandardOpenOption.SPARSE);
         Arena arena = Arena.ofShared()) {
       MemorySegment weights =
-          file.map(
-              FileChannel.MapMode.READ_WRITE, 0, layout.elements() * Float.BYTES, arena);
+          file.map(FileChannel.MapMode.READ_WRITE, 0, layout.elements() * Float.BYTES, arena);
       SplittableRandom random = new SplittableRandom(7);
       for (FlatLayout.Entry entry : layout.entries()) {
         boolean vector = entry.shape().size() == 1;
@@ -130,8 +128,7 @@ class LargeModelTest {
   private void run(ModelConfig model, String... arguments) throws Exception {
     long table = (long) model.vocabSize() * model.hiddenSize() * Float.BYTES;
     long bound = FULL ? 2_000_000_000L : 2 * table;
-    List<String> options =
-        List.of("-Xmx" + bound * 3 / 4, "-XX:MaxDirectMemorySize=" + bound / 4);
+    List<String> options = List.of("-Xmx" + bound * 3 / 4, "-XX:MaxDirectMemorySize=" + bound / 4);
     long start = System.nanoTime();
     Process process = Cli.start(temporary, List.of(), options, arguments);
     long peak = 0;

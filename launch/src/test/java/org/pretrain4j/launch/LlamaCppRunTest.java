@@ -71,11 +71,12 @@ class LlamaCppRunTest {
       run = folder.resolve("runs/tiny").toString();
     }
     String tokenizer = Cli.TOKENIZER.toString();
-    Path text = Files.writeString(folder.resolve("held-out.txt"), "The 7th line is here: naïve 東京, 12 + 7 = 19.");
+    Path text =
+        Files.writeString(
+            folder.resolve("held-out.txt"), "The 7th line is here: naïve 東京, 12 + 7 = 19.");
     Path prompt = Files.writeString(folder.resolve("prompt.txt"), PROMPT);
     Path file = folder.resolve("model.gguf");
-    Cli.inside(
-            "export", "gguf", run, file.toString(), "--type", "f32", "--tokenizer", tokenizer)
+    Cli.inside("export", "gguf", run, file.toString(), "--type", "f32", "--tokenizer", tokenizer)
         .ok();
     JsonNode theirs =
         JsonMapper.builder()

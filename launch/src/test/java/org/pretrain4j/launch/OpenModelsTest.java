@@ -86,9 +86,7 @@ class OpenModelsTest {
   void whatWasExportedAndImportedIsTheSameBitsAndTrainsOn() throws IOException {
     String settings = "name=second";
     Cli.Result imported =
-        Cli.run(
-                folder, "import", "hf", TinyRun.CONFIG, "--from", exported, "--set", settings)
-            .ok();
+        Cli.run(folder, "import", "hf", TinyRun.CONFIG, "--from", exported, "--set", settings).ok();
     assertTrue(imported.out().contains("train tiny.yaml"), imported.out());
     Checkpoint original = newest(Path.of(run));
     Checkpoint first = newest(folder.resolve("runs/second"));
@@ -135,8 +133,7 @@ class OpenModelsTest {
   @CsvSource({"f32, true", "bf16, true", "f16, true", "q8_0, false"})
   void everyTypeOfGgufPassesItsCheck(String type, boolean sameBits) {
     Path file = fresh("model.gguf");
-    Cli.Result result =
-        Cli.inside("export", "gguf", run, file.toString(), "--type", type).ok();
+    Cli.Result result = Cli.inside("export", "gguf", run, file.toString(), "--type", type).ok();
     assertEquals(sameBits, result.out().contains("the same bits"), result.out());
     assertTrue(Files.exists(file));
   }
@@ -157,8 +154,7 @@ class OpenModelsTest {
     JsonNode web = JsonMapper.builder().build().readTree(json.toFile()).at("/datasets/web");
     assertTrue(result.out().contains("bits per byte"), result.out());
     assertEquals(Files.size(folder.resolve("web.txt")), web.get("tokens").asLong());
-    return new DatasetLoss(
-        web.get("loss").doubleValue(), web.get("bits_per_byte").doubleValue());
+    return new DatasetLoss(web.get("loss").doubleValue(), web.get("bits_per_byte").doubleValue());
   }
 
   private record DatasetLoss(double loss, double bitsPerByte) {}
@@ -227,7 +223,8 @@ class OpenModelsTest {
     Path checkpoints = fresh("merged-run");
     merge(
             checkpoints.resolve("checkpoints"),
-            "models: [{path: \"%s\", weight: 1}, {path: \"%s\", weight: 1}]".formatted(run, exported))
+            "models: [{path: \"%s\", weight: 1}, {path: \"%s\", weight: 1}]"
+                .formatted(run, exported))
         .ok();
     assertArrayEquals(
         weights(newest(Path.of(run)), "master"), weights(newest(checkpoints), "master"));
@@ -287,8 +284,7 @@ class OpenModelsTest {
               model.resolve("config.json"),
               "\"intermediate_size\" : 64",
               "\"intermediate_size\" : 65");
-      case "unknown architecture" ->
-          replace(model.resolve("config.json"), "smollm3", "mamba");
+      case "unknown architecture" -> replace(model.resolve("config.json"), "smollm3", "mamba");
       case "tensor twice" -> {
         Files.delete(second);
         Files.copy(first, second);

@@ -86,11 +86,12 @@ class RunPlanTest {
     assertEquals(12.0 * parameters / 576, plan.optimizer(), 12 * 160 * 32);
     // In bf16: both streams, queries and result, keys and values, gate and up; then what is shared.
     long layer = 2 * 4096 + 2 * 4096 + 2 * 1024 + 2 * 22_016 + 8 + 4 * 16;
-    long shared = 3 * 4096 + 2 * 22_016 + 2 * 4096 + 2 * 1024 + 4 * 2048 + 4;
-    // What comes and goes: the gradients of attention, and a copy of that of gate and up.
-    long scratch = 3 * 4096 + 2 * 22_016;
+    long shared = 3 * 4096 + 2 * 22_016 + 2 * 4096 + 2 * 1024 + 4 * 2048 + 4 + 12 * 2048;
+    // What comes and goes: a copy of the gradient of gate and up.
+    long scratch = 2 * 22_016;
     assertEquals(4096 * (36 * layer + shared + scratch), plan.activations());
-    assertEquals((1 << 26) / 128_256 * 128_256L * 2, plan.logits());
+    // At most 523 tokens a chunk, so eight chunks of 512.
+    assertEquals(512 * 128_256L * 2, plan.logits());
     assertEquals(
         plan.weights() + plan.gradients() + plan.optimizer() + plan.activations() + plan.logits(),
         plan.totalBytes());
@@ -108,10 +109,11 @@ class RunPlanTest {
   }
 
   @Test
-  void fp32NeedsTwiceTheActivationsOfBf16InTheFusedPass() {
+  void fp32NeedsAboutTwiceTheActivationsOfBf16InTheFusedPass() {
     long bf16 = MemoryPlan.fused(ReferenceRun.MODEL, 2);
     long fp32 = MemoryPlan.fused(ReferenceRun.MODEL, 4);
-    assertEquals(2.0, (double) fp32 / bf16, 0.01);
+    // What is fp32 in both is little.
+    assertEquals(2.0, (double) fp32 / bf16, 0.02);
   }
 
   @Test

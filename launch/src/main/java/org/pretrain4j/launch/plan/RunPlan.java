@@ -3,10 +3,13 @@ package org.pretrain4j.launch.plan;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.run.RowDeal;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.StageConfig;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
+import org.pretrain4j.trainer.sharding.Buckets;
+import org.pretrain4j.trainer.sharding.GradientBuffer;
 
 /**
  * Time, communication, storage and tokens of a run.
@@ -79,10 +82,13 @@ public record RunPlan(RunConfig config, Gpu gpu, long gpus, double mfu) {
 
   /** Whether a GPU keeps only its shard of the gradients. */
   public boolean shardsGradients() {
-    return config
-        .parallelism()
-        .gradientSharding()
-        .isSharded(Math.toIntExact(gpus), config.training().mostMicroBatches(gpus));
+    Buckets buckets =
+        Buckets.of(
+            ModelLayout.of(config.model()),
+            Math.toIntExact(gpus),
+            config.parallelism().bucketElements());
+    return GradientBuffer.isSharded(
+        config.parallelism().gradientSharding(), buckets, config.training().mostMicroBatches(gpus));
   }
 
   /** Seconds that these bytes take at the given bus bandwidth, if nothing overlaps them. */

@@ -3,7 +3,8 @@ package org.pretrain4j.trainer.parallel;
 /** What a rank keeps of the gradients of a step. */
 public enum GradientSharding {
   /**
-   * Sharded where that costs nothing: several ranks, of which none has two micro-batches a step.
+   * Sharded where that takes less memory and costs nothing: where no rank has two micro-batches a
+   * step.
    */
   AUTO,
   /** All of them (ZeRO-1): 4 bytes a parameter on each rank, communication once a step. */
@@ -12,18 +13,5 @@ public enum GradientSharding {
    * Its shard (ZeRO-2): 4 bytes a parameter over all ranks together, and the buckets under way; but
    * every micro-batch is reduced, so a step of n micro-batches sends n times as much.
    */
-  SHARDED;
-
-  /**
-   * Whether only a shard is kept.
-   *
-   * @param mostPasses micro-batches of the rank that has the most in a step
-   */
-  public boolean isSharded(int worldSize, int mostPasses) {
-    return switch (this) {
-      case AUTO -> worldSize > 1 && mostPasses <= 1;
-      case FULL -> false;
-      case SHARDED -> worldSize > 1;
-    };
-  }
+  SHARDED
 }

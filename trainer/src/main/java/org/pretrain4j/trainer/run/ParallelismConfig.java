@@ -22,7 +22,7 @@ public record ParallelismConfig(
     @Key(
             "What a rank keeps of the gradients: `full` all of them, reduced once a step; `sharded`"
                 + " its shard and the buckets under way, reduced in every micro-batch; `auto`"
-                + " shards where a step has one micro-batch a rank, which costs nothing")
+                + " shards where a rank has one micro-batch a step and that takes less memory")
         @Default("auto")
         GradientSharding gradientSharding,
     @Key(

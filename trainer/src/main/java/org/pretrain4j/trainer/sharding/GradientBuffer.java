@@ -54,7 +54,7 @@ public abstract sealed class GradientBuffer implements GradientSink
       Collectives collectives,
       int mostPasses,
       WorkerPool pool) {
-    return sharding.isSharded(buckets.worldSize(), mostPasses)
+    return isSharded(sharding, buckets, mostPasses)
         ? new ShardedGradients(manager, buckets, collectives, mostPasses, pool)
         : new AccumulatedGradients(manager, buckets, collectives, pool);
   }
@@ -62,9 +62,21 @@ public abstract sealed class GradientBuffer implements GradientSink
   /** Bytes that {@link #of} takes. */
   public static long bytes(GradientSharding sharding, Buckets buckets, int mostPasses) {
     return Float.BYTES
-        * (sharding.isSharded(buckets.worldSize(), mostPasses)
+        * (isSharded(sharding, buckets, mostPasses)
             ? ShardedGradients.elements(buckets)
             : buckets.storageElements());
+  }
+
+  /** Whether {@link #of} keeps only a shard. */
+  public static boolean isSharded(GradientSharding sharding, Buckets buckets, int mostPasses) {
+    return switch (sharding) {
+      case FULL -> false;
+      case SHARDED -> buckets.worldSize() > 1;
+      case AUTO ->
+          buckets.worldSize() > 1
+              && mostPasses <= 1
+              && ShardedGradients.elements(buckets) < buckets.storageElements();
+    };
   }
 
   /**

@@ -1,13 +1,11 @@
 package org.pretrain4j.trainer.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -49,14 +47,5 @@ final class GradientShardingTest {
     for (int step = 0; step < STEPS; step++) {
       assertEquals(full.get(step), sharded.get(step), 2e-5 * full.get(step), "step " + (step + 1));
     }
-  }
-
-  @Test
-  void autoShardsWhereThatCostsNothing() {
-    assertTrue(GradientSharding.AUTO.isSharded(4, 1));
-    assertFalse(GradientSharding.AUTO.isSharded(4, 2));
-    assertFalse(GradientSharding.AUTO.isSharded(1, 1));
-    assertTrue(GradientSharding.SHARDED.isSharded(4, 2));
-    assertFalse(GradientSharding.SHARDED.isSharded(1, 2), "nothing to share");
   }
 }

@@ -1,6 +1,7 @@
 package org.pretrain4j.trainer.sharding;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.Test;
@@ -34,6 +35,17 @@ final class ShardedGradientsTest {
     assertEquals(
         bytes(GradientSharding.SHARDED, 8, 4_000_000), bytes(GradientSharding.AUTO, 8, 4_000_000));
     assertTrue(expected < 4 * parameters / 2, "less than half of full gradients");
+  }
+
+  @Test
+  void autoShardsWhereThatTakesLessMemoryAndCostsNothing() {
+    Buckets many = Buckets.of(ModelLayout.of(MODEL), 8, 4_000_000);
+    assertTrue(GradientBuffer.isSharded(GradientSharding.AUTO, many, 1));
+    assertFalse(GradientBuffer.isSharded(GradientSharding.AUTO, many, 2), "it would send twice");
+    assertTrue(GradientBuffer.isSharded(GradientSharding.SHARDED, many, 2));
+    // Half of the gradients, the table and two buckets of seven layers are more than all of them.
+    Buckets two = Buckets.of(ModelLayout.of(MODEL), 2, 25_000_000);
+    assertFalse(GradientBuffer.isSharded(GradientSharding.AUTO, two, 1));
   }
 
   @Test

@@ -21,6 +21,13 @@ import org.pretrain4j.trainer.parallel.faults.FlightRecord;
 /** A tiny run in a folder of its own, trained by {@code launch} with two ranks. */
 final class SupervisedRun implements AutoCloseable {
   private static final JsonMapper JSON = new JsonMapper();
+  private static final List<String> SMALLER =
+      List.of(
+          "model.num_hidden_layers=1",
+          "model.hidden_size=16",
+          "model.intermediate_size=32",
+          "training.global_batch_tokens=128",
+          "training.micro_batch_size=1");
   private static final long PATIENCE_SECONDS = 280;
 
   private final Path folder;
@@ -31,16 +38,20 @@ final class SupervisedRun implements AutoCloseable {
     TinyRun.write(folder);
   }
 
-  /** Starts it; JVMs that live for seconds are better off with the simple compiler. */
+  /**
+   * Starts it. The model is so small that a JVM that has just started trains it quickly, and does
+   * so best with the simple compiler.
+   */
   void launch(List<String> options, String... settings) {
     List<String> arguments = new ArrayList<>(List.of("launch", "--ranks", "2"));
     arguments.addAll(options);
     arguments.addAll(List.of("--", "train", TinyRun.CONFIG));
+    SMALLER.forEach(setting -> arguments.addAll(List.of("--set", setting)));
     for (String setting : settings) {
       arguments.addAll(List.of("--set", setting));
     }
-    List<String> cheap = List.of("env", "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1");
-    launched = Cli.start(folder, cheap, arguments.toArray(String[]::new));
+    List<String> simple = List.of("env", "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1");
+    launched = Cli.start(folder, simple, arguments.toArray(String[]::new));
   }
 
   /** The supervisor. */

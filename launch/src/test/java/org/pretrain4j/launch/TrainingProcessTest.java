@@ -8,9 +8,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.RandomAccessFile;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,9 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
-import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
-import org.pretrain4j.checkpoints.FlatRange;
 
 /** Whole runs in processes of their own, killed, stopped, damaged and gone on with. */
 @Tag("slow")
@@ -63,7 +58,10 @@ class TrainingProcessTest {
 
     assertEquals(losses(undisturbed), losses(folder), "seed " + seed);
     for (String kind : List.of("master", "exp_avg", "exp_avg_sq")) {
-      assertArrayEquals(values(undisturbed, kind), values(folder, kind), kind + ", seed " + seed);
+      assertArrayEquals(
+          SavedValues.of(store(undisturbed), kind),
+          SavedValues.of(store(folder), kind),
+          kind + ", seed " + seed);
     }
   }
 
@@ -148,37 +146,20 @@ class TrainingProcessTest {
     List<String> shorter = new ArrayList<>(List.of(larger));
     shorter.addAll(List.of("--set", "stages.2.steps=3", "--set", "schedule.decay_steps=3"));
     Cli.run(folder, shorter.toArray(String[]::new)).ok();
-    float[] before = values(folder, "master");
+    float[] before = SavedValues.of(store(folder), "master");
     // Files may not grow beyond 4 or 8 MB, as a shell counts in blocks of 512 or 1024 bytes: enough
     // for the native libraries that are unpacked at the start, and less than a checkpoint's shard.
     List<String> limit = List.of("/bin/sh", "-c", "ulimit -f 8192 && exec \"$0\" \"$@\"");
     Process process = Cli.start(folder, limit, larger);
     String error = Cli.await(folder, process).error(ExitCode.STORAGE);
     assertTrue(error.contains("untouched"), error);
-    assertArrayEquals(before, values(folder, "master"));
+    assertArrayEquals(before, SavedValues.of(store(folder), "master"));
     Cli.run(folder, larger).ok();
     assertEquals(TinyRun.STEPS, losses(folder).size());
   }
 
   private static CheckpointStore store(Path folder) {
     return CheckpointStore.open(folder.resolve("runs/tiny/checkpoints").toString());
-  }
-
-  /** All values of the newest checkpoint. */
-  private static float[] values(Path folder, String kind) {
-    Checkpoint checkpoint =
-        store(folder)
-            .newestGood(
-                warning -> {
-                  throw new IllegalStateException(warning);
-                })
-            .orElseThrow();
-    long elements = checkpoint.layout().elements();
-    try (Arena arena = Arena.ofShared()) {
-      MemorySegment segment = arena.allocate(ValueLayout.JAVA_FLOAT, elements);
-      checkpoint.read(kind, new FlatRange(0, elements), segment);
-      return segment.toArray(ValueLayout.JAVA_FLOAT);
-    }
   }
 
   /** Loss by step; a step that is there twice is an error. */

@@ -107,6 +107,59 @@ class CheckpointToolsTest {
   }
 
   @Test
+  void copiesThatFollowSurviveACrashAnywhere() {
+    long seed = new Random().nextLong();
+    System.out.println("seed " + seed);
+    Random random = new Random(seed);
+    CrashingFileSystem counting = withOldCopies();
+    long before = counting.operations();
+    follow(counting);
+    long operations = counting.operations() - before;
+    assertEquals(List.of(20L, 30L), store(counting, "second").steps());
+    assertEquals(Map.of("best", 20L), store(counting, "second").tags());
+    for (long crash = 0; crash < operations; crash++) {
+      for (Survival survival : Survival.values()) {
+        CrashingFileSystem crashing = withOldCopies();
+        crashing.crashAfter(crash);
+        follow(crashing);
+        CrashingFileSystem survivor = crashing.afterCrash(survival, random);
+        List<String> damaged = new ArrayList<>();
+        Checkpoint newest = store(survivor, "second").newestGood(damaged::add).orElseThrow();
+        assertEquals(List.of(), damaged);
+        SavedRun.assertHolds(newest, newest.step());
+        follow(survivor);
+        assertEquals(List.of(20L, 30L), store(survivor, "second").steps());
+        assertEquals(Map.of("best", 20L), store(survivor, "second").tags());
+        CheckpointListing.verify(store(survivor, "second"))
+            .forEach(entry -> assertTrue(entry.problem().isEmpty(), entry.toString()));
+      }
+    }
+  }
+
+  /** The first folder has 20 (pinned) and 30; the second has copies of 10 and 20. */
+  private static CrashingFileSystem withOldCopies() {
+    CrashingFileSystem disk = new CrashingFileSystem();
+    FlatLayout small = SavedRun.layout(90, 3);
+    for (long step = 10; step <= 30; step += 10) {
+      if (step > 10) {
+        SavedRun.save(store(disk, "first"), step, small, 2);
+      }
+      if (step < 30) {
+        SavedRun.save(store(disk, "second"), step, small, 2);
+      }
+    }
+    store(disk, "first").pin(20, "best");
+    return disk.afterCrash(Survival.EVERYTHING, new Random(1));
+  }
+
+  private static void follow(CrashingFileSystem on) {
+    try (CheckpointMirror mirror =
+        new CheckpointMirror(store(on, "first"), store(on, "second"), warning -> {})) {
+      mirror.followInBackground(30, RetentionPolicy.newest(1));
+    }
+  }
+
+  @Test
   void theBackgroundCopiesWhatTheTargetLacks() {
     SavedRun.save(store, 10, LAYOUT, 3);
     SavedRun.save(store, 20, LAYOUT, 2);

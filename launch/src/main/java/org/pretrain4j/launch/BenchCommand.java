@@ -28,8 +28,9 @@ import picocli.CommandLine.Spec;
 /** Measures training steps against the machine's own peak. */
 @Command(
     name = "bench",
-    subcommands = {BenchDataCommand.class, BenchRanksCommand.class},
+    subcommands = {BenchCheckpointCommand.class, BenchDataCommand.class, BenchRanksCommand.class},
     header = "Measures training steps of named shapes against this machine's matrix peak.",
+    synopsisSubcommandLabel = "[COMMAND]",
     description = {
       "Both are measured in the same process, each step beside a matrix product, so that their ratio"
           + " holds on a noisy machine."

@@ -4,8 +4,8 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import org.apache.hadoop.fs.FSDataInputStream;
-import org.apache.hadoop.fs.FSError;
+import java.nio.ByteBuffer;
+import java.util.zip.CRC32C;
 import org.apache.hadoop.fs.Path;
 
 /** Reads ranges of bytes of a file and verifies every block that a range touches. Thread-safe. */
@@ -38,22 +38,33 @@ public final class BlockReader {
     int blockBytes = checksums.blockBytes();
     int first = (int) (position / blockBytes);
     int last = (int) ((position + into.byteSize() - 1) / blockBytes);
-    byte[] block = new byte[(int) Math.min(blockBytes, checksums.bytes())];
-    try (FSDataInputStream in = files.open(path)) {
+    ByteBuffer block = null;
+    try (PositionedInput in = files.openPositioned(path)) {
       for (int index = first; index <= last; index++) {
-        readBlock(in, index, block);
         long blockStart = (long) index * blockBytes;
+        long blockEnd = blockStart + checksums.lengthOf(index);
         long from = Math.max(position, blockStart);
-        long to = Math.min(position + into.byteSize(), blockStart + checksums.lengthOf(index));
+        long to = Math.min(position + into.byteSize(), blockEnd);
+        MemorySegment target = into.asSlice(from - position, to - from);
+        if (into.isNative() && from == blockStart && to == blockEnd) {
+          readBlock(in, index, target.asByteBuffer());
+          continue;
+        }
+        block = block == null ? newBlock() : block;
+        readBlock(in, index, block.clear().limit(checksums.lengthOf(index)));
         MemorySegment.copy(
-            block,
+            block.array(),
             (int) (from - blockStart),
-            into,
+            target,
             ValueLayout.JAVA_BYTE,
-            from - position,
+            0,
             (int) (to - from));
       }
     }
+  }
+
+  private ByteBuffer newBlock() {
+    return ByteBuffer.allocate((int) Math.min(checksums.blockBytes(), checksums.bytes()));
   }
 
   /**
@@ -65,26 +76,26 @@ public final class BlockReader {
    * @throws IOException if the file can't be read
    */
   public void verify(int first, int end) throws IOException {
-    byte[] block = new byte[(int) Math.min(checksums.blockBytes(), checksums.bytes())];
-    try (FSDataInputStream in = files.open(path)) {
+    ByteBuffer block = newBlock();
+    try (PositionedInput in = files.openPositioned(path)) {
       for (int index = first; index < end; index++) {
-        readBlock(in, index, block);
+        readBlock(in, index, block.clear().limit(checksums.lengthOf(index)));
       }
     }
   }
 
-  private void readBlock(FSDataInputStream in, int index, byte[] block) throws IOException {
+  private void readBlock(PositionedInput in, int index, ByteBuffer block) throws IOException {
     int length = checksums.lengthOf(index);
     try {
-      in.readFully((long) index * checksums.blockBytes(), block, 0, length);
+      in.readFully((long) index * checksums.blockBytes(), block);
     } catch (EOFException e) {
       throw new EOFException(
           "%s ends before its byte %d"
               .formatted(path.getName(), (long) index * checksums.blockBytes() + length));
-    } catch (FSError e) {
-      throw new IOException(path.getName() + ": " + e.getMessage(), e);
     }
-    int actual = BlockChecksums.crc32c(block, 0, length);
+    CRC32C crc = new CRC32C();
+    crc.update(block.flip());
+    int actual = (int) crc.getValue();
     if (actual != checksums.blocks()[index]) {
       throw new ChecksumException(
           "%s is damaged between byte %d and byte %d: its checksum is %08x instead of %08x"

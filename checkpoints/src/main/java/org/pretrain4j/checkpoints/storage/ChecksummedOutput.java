@@ -1,40 +1,39 @@
 package org.pretrain4j.checkpoints.storage;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.zip.CRC32C;
-import org.apache.hadoop.fs.FSDataOutputStream;
-import org.apache.hadoop.fs.FSError;
-import org.apache.hadoop.fs.StreamCapabilities;
 
 /**
  * Writes a file once, from its beginning to its end, and knows the checksum of each of its blocks.
  * Only {@link #finish} makes it durable; closing without it gives the file up.
  */
 public final class ChecksummedOutput implements AutoCloseable {
-  private final FSDataOutputStream out;
-  private byte[] block;
-  private byte[] spare;
-  private FutureTask<Void> writing;
+  private static final int MAX_BUFFER_BYTES = 1 << 20;
+  // A processor's cache holds so much between the checksum and the write.
+  private static final long MAX_PIECE_BYTES = 1L << 20;
+
+  private final ByteSink sink;
+  private final int blockBytes;
+  private final ByteBuffer buffer;
   private final CRC32C crc = new CRC32C();
-  private int filled;
+  private int inBlock;
   private int[] checksums = new int[16];
   private int blocks;
   private boolean open = true;
 
-  ChecksummedOutput(FSDataOutputStream out, int blockBytes) {
-    this.out = out;
-    this.block = new byte[blockBytes];
+  ChecksummedOutput(ByteSink sink, int blockBytes) {
+    this.sink = sink;
+    this.blockBytes = blockBytes;
+    this.buffer = ByteBuffer.allocate(Math.min(MAX_BUFFER_BYTES, blockBytes));
   }
 
   /** Bytes written so far. */
   public long position() {
-    return (long) blocks * block.length + filled;
+    return (long) blocks * blockBytes + inBlock;
   }
 
   /** Appends bytes of an array. */
@@ -42,110 +41,85 @@ public final class ChecksummedOutput implements AutoCloseable {
     write(MemorySegment.ofArray(content).asSlice(offset, length));
   }
 
-  /** Appends a piece of memory, which may be larger than 2 GiB. */
+  /**
+   * Appends a piece of memory, which may be larger than 2 GiB. Large pieces outside of the heap go
+   * to the file as they are, all others through a buffer.
+   */
   public void write(MemorySegment content) throws IOException {
+    boolean direct = content.isNative() && content.byteSize() >= buffer.capacity();
+    if (direct) {
+      flush();
+    }
     long from = 0;
     while (from < content.byteSize()) {
-      int piece = (int) Math.min(content.byteSize() - from, block.length - filled);
-      MemorySegment.copy(content, ValueLayout.JAVA_BYTE, from, block, filled, piece);
-      filled += piece;
-      from += piece;
-      if (filled == block.length) {
-        writeBlock();
+      long rest = content.byteSize() - from;
+      if (direct) {
+        ByteBuffer piece = content.asSlice(from, Math.min(MAX_PIECE_BYTES, rest)).asByteBuffer();
+        from += piece.remaining();
+        checksum(piece);
+        sink.write(piece);
+      } else {
+        int piece = (int) Math.min(buffer.remaining(), rest);
+        MemorySegment.copy(
+            content, ValueLayout.JAVA_BYTE, from, buffer.array(), buffer.position(), piece);
+        checksum(buffer.slice(buffer.position(), piece));
+        buffer.position(buffer.position() + piece);
+        from += piece;
+        if (!buffer.hasRemaining()) {
+          flush();
+        }
       }
     }
   }
 
-  /** Hands the block to a thread that writes it while the next one is filled. */
-  private void writeBlock() throws IOException {
-    checksumBlock();
-    awaitWrite();
-    byte[] full = block;
-    int length = filled;
-    block = spare == null ? new byte[full.length] : spare;
-    spare = full;
-    blocks++;
-    filled = 0;
-    FutureTask<Void> task =
-        new FutureTask<>(
-            () -> {
-              out.write(full, 0, length);
-              return null;
-            });
-    Thread.ofVirtual().name("block-writer").start(task);
-    writing = task;
+  private void flush() throws IOException {
+    if (buffer.position() > 0) {
+      sink.write(buffer.flip());
+      buffer.clear();
+    }
   }
 
-  private void checksumBlock() {
-    crc.reset();
-    crc.update(block, 0, filled);
+  /** Reads the content, but leaves the buffer's position where it was. */
+  private void checksum(ByteBuffer content) {
+    int from = content.position();
+    while (from < content.limit()) {
+      int length = Math.min(blockBytes - inBlock, content.limit() - from);
+      crc.update(content.slice(from, length));
+      from += length;
+      inBlock += length;
+      if (inBlock == blockBytes) {
+        endBlock();
+      }
+    }
+  }
+
+  private void endBlock() {
     if (blocks == checksums.length) {
       checksums = Arrays.copyOf(checksums, 2 * blocks);
     }
-    checksums[blocks] = (int) crc.getValue();
-  }
-
-  private void awaitWrite() throws IOException {
-    if (writing == null) {
-      return;
-    }
-    FutureTask<Void> awaited = writing;
-    writing = null;
-    try {
-      awaited.get();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw (IOException) new InterruptedIOException("interrupted while writing").initCause(e);
-    } catch (ExecutionException e) {
-      throw asIoException(e.getCause());
-    }
+    checksums[blocks++] = (int) crc.getValue();
+    crc.reset();
+    inBlock = 0;
   }
 
   /** Writes the rest, syncs and closes: after this the content survives a crash. */
   public BlockChecksums finish() throws IOException {
     long bytes = position();
-    awaitWrite();
-    try {
-      if (filled > 0) {
-        checksumBlock();
-        out.write(block, 0, filled);
-        blocks++;
-        filled = 0;
-      }
-      if (out.hasCapability(StreamCapabilities.HSYNC)) {
-        out.hsync();
-      }
-      open = false;
-      out.close(); // Object stores make the file durable (and visible) here.
-    } catch (FSError e) {
-      throw asIoException(e);
+    flush();
+    if (inBlock > 0) {
+      endBlock();
     }
-    return new BlockChecksums(bytes, block.length, Arrays.copyOf(checksums, blocks));
+    sink.sync();
+    open = false;
+    sink.close();
+    return new BlockChecksums(bytes, blockBytes, Arrays.copyOf(checksums, blocks));
   }
 
   @Override
   public void close() throws IOException {
     if (open) {
       open = false;
-      try (out) {
-        awaitWrite();
-      } catch (FSError e) {
-        throw asIoException(e);
-      }
+      sink.close();
     }
-  }
-
-  /** Hadoop reports a full local disk as an Error. */
-  private static IOException asIoException(Throwable failure) {
-    if (failure instanceof IOException already) {
-      return already;
-    }
-    if (failure instanceof FSError && failure.getCause() instanceof IOException cause) {
-      return cause;
-    }
-    if (failure instanceof Error error) {
-      throw error;
-    }
-    return new IOException(failure);
   }
 }

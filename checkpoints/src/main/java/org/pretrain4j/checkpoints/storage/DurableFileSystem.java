@@ -3,6 +3,7 @@ package org.pretrain4j.checkpoints.storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
@@ -20,8 +21,9 @@ import org.apache.hadoop.fs.RawLocalFileSystem;
  * what is renamed is renamed whole, and every failure is an {@link IOException}.
  *
  * <p>Local paths bypass Hadoop's checksumming wrapper (its {@code .crc} files can't be synced
- * together with their data), and their folders are synced too, because a rename is only durable
- * once its folder is. Other file systems (hdfs) make renames durable themselves.
+ * together with their data) and its copying streams, and their folders are synced too, because a
+ * rename is only durable once its folder is. Other file systems (hdfs) make renames durable
+ * themselves.
  */
 public final class DurableFileSystem {
 
@@ -33,11 +35,13 @@ public final class DurableFileSystem {
 
   private final FileSystem files;
   private final FolderSync folderSync;
+  private final boolean local;
 
   /** For file systems that need their own way to sync a folder. */
   public DurableFileSystem(FileSystem files, FolderSync folderSync) {
     this.files = files;
     this.folderSync = folderSync;
+    this.local = files.getClass() == RawLocalFileSystem.class;
   }
 
   /** Wraps a file system, choosing the way to sync a folder by its kind. */
@@ -59,6 +63,10 @@ public final class DurableFileSystem {
         : of(path.getFileSystem(new Configuration()));
   }
 
+  private java.nio.file.Path localPath(Path path) {
+    return java.nio.file.Path.of(qualify(path).toUri().getPath());
+  }
+
   private static void syncLocalFolder(Path folder) throws IOException {
     if (System.getProperty("os.name").startsWith("Windows")) {
       return; // Windows neither allows nor needs it.
@@ -76,7 +84,9 @@ public final class DurableFileSystem {
 
   /** Creates (or empties) a file whose blocks are checksummed while they are written. */
   public ChecksummedOutput create(Path path, int blockBytes) throws IOException {
-    return new ChecksummedOutput(files.create(path, true), blockBytes);
+    return new ChecksummedOutput(
+        local ? LocalSink.create(localPath(path)) : new HadoopSink(files.create(path, true)),
+        blockBytes);
   }
 
   /** Writes a small file whole and syncs it. */
@@ -90,6 +100,18 @@ public final class DurableFileSystem {
   /** Opens a file for positioned reads. */
   public FSDataInputStream open(Path path) throws IOException {
     return files.open(path);
+  }
+
+  /** Opens a file for reads of large pieces. */
+  PositionedInput openPositioned(Path path) throws IOException {
+    if (!local) {
+      return new PositionedInput.Hadoop(files.open(path));
+    }
+    try {
+      return new PositionedInput.Local(FileChannel.open(localPath(path), StandardOpenOption.READ));
+    } catch (NoSuchFileException e) {
+      throw (IOException) new FileNotFoundException(path + " does not exist").initCause(e);
+    }
   }
 
   /**

@@ -3,7 +3,10 @@ package org.pretrain4j.checkpoints.storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.OpenOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
@@ -85,8 +88,31 @@ public final class DurableFileSystem {
   /** Creates (or empties) a file whose blocks are checksummed while they are written. */
   public ChecksummedOutput create(Path path, int blockBytes) throws IOException {
     return new ChecksummedOutput(
-        local ? LocalSink.create(localPath(path)) : new HadoopSink(files.create(path, true)),
+        local ? createLocal(localPath(path)) : new HadoopSink(files.create(path, true)),
         blockBytes);
+  }
+
+  /** Creates folders on the way, as Hadoop's file systems do. */
+  private static LocalSink createLocal(java.nio.file.Path file) throws IOException {
+    Files.createDirectories(file.getParent());
+    return new LocalSink(
+        openLocal(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE));
+  }
+
+  /** With messages that say what is wrong; Java's own hold nothing but the name of the file. */
+  private static FileChannel openLocal(java.nio.file.Path file, OpenOption... options)
+      throws IOException {
+    try {
+      return FileChannel.open(file, options);
+    } catch (NoSuchFileException e) {
+      throw (IOException) new FileNotFoundException(file + " does not exist").initCause(e);
+    } catch (AccessDeniedException e) {
+      throw new IOException("no permission for " + file, e);
+    }
   }
 
   /** Writes a small file whole and syncs it. */
@@ -104,14 +130,9 @@ public final class DurableFileSystem {
 
   /** Opens a file for reads of large pieces. */
   PositionedInput openPositioned(Path path) throws IOException {
-    if (!local) {
-      return new PositionedInput.Hadoop(files.open(path));
-    }
-    try {
-      return new PositionedInput.Local(FileChannel.open(localPath(path), StandardOpenOption.READ));
-    } catch (NoSuchFileException e) {
-      throw (IOException) new FileNotFoundException(path + " does not exist").initCause(e);
-    }
+    return local
+        ? new PositionedInput.Local(openLocal(localPath(path), StandardOpenOption.READ))
+        : new PositionedInput.Hadoop(files.open(path));
   }
 
   /**

@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 
@@ -20,17 +18,8 @@ final class LocalSink implements ByteSink {
   private long unsynced;
   private FutureTask<Void> syncing;
 
-  private LocalSink(FileChannel channel) {
+  LocalSink(FileChannel channel) {
     this.channel = channel;
-  }
-
-  static LocalSink create(Path file) throws IOException {
-    return new LocalSink(
-        FileChannel.open(
-            file,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE));
   }
 
   @Override

@@ -14,6 +14,7 @@ import java.util.Map;
  * @param stage name of the stage that the last step belonged to
  * @param tokensByDataset tokens consumed so far, by dataset
  * @param datasetChecksums what identifies the tokens of each dataset, by its name
+ * @param dataChanges where the run was continued with other data, in the order of their steps
  * @param seed seed of the run
  * @param counters other counts, such as the skipped steps
  * @param spikeWindow the recent losses that the spike detector looks at, oldest first
@@ -26,6 +27,7 @@ public record CheckpointState(
     String stage,
     Map<String, Long> tokensByDataset,
     Map<String, String> datasetChecksums,
+    List<DataChange> dataChanges,
     long seed,
     Map<String, Long> counters,
     List<Double> spikeWindow,
@@ -39,6 +41,7 @@ public record CheckpointState(
     stage = stage == null ? "" : stage;
     tokensByDataset = ordered(tokensByDataset);
     datasetChecksums = ordered(datasetChecksums);
+    dataChanges = dataChanges == null ? List.of() : List.copyOf(dataChanges);
     counters = ordered(counters);
     spikeWindow = spikeWindow == null ? List.of() : List.copyOf(spikeWindow);
     configuration = configuration == null ? "" : configuration;
@@ -61,6 +64,7 @@ public record CheckpointState(
     private String stage;
     private Map<String, Long> tokensByDataset;
     private Map<String, String> datasetChecksums;
+    private List<DataChange> dataChanges;
     private long seed;
     private Map<String, Long> counters;
     private List<Double> spikeWindow;
@@ -88,6 +92,11 @@ public record CheckpointState(
 
     public Builder datasetChecksums(Map<String, String> value) {
       datasetChecksums = value;
+      return this;
+    }
+
+    public Builder dataChanges(List<DataChange> value) {
+      dataChanges = value;
       return this;
     }
 
@@ -123,6 +132,7 @@ public record CheckpointState(
           stage,
           tokensByDataset,
           datasetChecksums,
+          dataChanges,
           seed,
           counters,
           spikeWindow,

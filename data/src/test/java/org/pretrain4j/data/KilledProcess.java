@@ -1,67 +1,112 @@
 package org.pretrain4j.data;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 
-/** Runs a main class in JVMs of its own, and kills them at random moments until told otherwise. */
+/**
+ * A job in JVMs of its own, killed by SIGKILL at random moments and started again, until its result
+ * can be compared with that of an undisturbed one.
+ */
 public final class KilledProcess {
   /** What the main class prints when its work begins. */
   public static final String STARTED = "started";
 
-  private KilledProcess() {}
+  private final Class<?> main;
+  private final Path folder;
 
   /**
-   * Starts the program again and again; the first kills are by SIGKILL some random time after its
-   * work began, the last run may finish.
-   *
-   * @return how many runs were killed before they finished by themselves
+   * @param main takes a folder, and the name of the folder in it where its result goes
+   * @param folder for the results
    */
-  public static int run(Class<?> main, int kills, int maxMillis, long seed, String... arguments)
-      throws Exception {
+  public KilledProcess(Class<?> main, Path folder) {
+    this.main = main;
+    this.folder = folder;
+  }
+
+  /**
+   * Kills as often as asked; a job that ends between two kills is compared, and the next one begun.
+   *
+   * @param leastFiles that a result must have for the comparison to mean something
+   */
+  public void killAndCompare(int kills, int leastFiles, long seed) throws Exception {
     Random random = new Random(seed);
+    Process undisturbed = start("whole");
+    long started = System.nanoTime();
+    assertEquals(0, undisturbed.waitFor());
+    long millis = Math.max(2, (System.nanoTime() - started) / 1_000_000);
+    assertTrue(files("whole").size() >= leastFiles, files("whole") + " after " + millis + " ms");
     int killed = 0;
-    for (int i = 0; i < kills; i++) {
-      Process process = start(main, arguments);
+    int jobs = 0;
+    while (killed < kills) {
+      Process process = start("killed-" + jobs);
       try {
-        awaitStart(process);
-        if (!process.waitFor(random.nextInt(maxMillis), TimeUnit.MILLISECONDS)) {
+        if (process.waitFor(1 + random.nextLong(millis), TimeUnit.MILLISECONDS)) {
+          compare(process, "killed-" + jobs++, seed);
+        } else {
           killed++;
         }
       } finally {
         process.destroyForcibly().waitFor();
       }
     }
-    Process last = start(main, arguments);
-    awaitStart(last);
-    assertEquals(0, last.waitFor(), "seed " + seed);
-    return killed;
+    Process last = start("killed-" + jobs);
+    last.waitFor();
+    compare(last, "killed-" + jobs, seed);
+    System.out.printf("seed %d: %d kills in %d jobs of %d ms%n", seed, killed, jobs + 1, millis);
   }
 
-  private static Process start(Class<?> main, String... arguments) throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(System.getProperty("java.home") + "/bin/java");
-    command.addAll(
+  private TreeSet<String> files(String result) throws IOException {
+    try (var files = Files.list(folder.resolve(result))) {
+      return new TreeSet<>(
+          files
+              .map(file -> file.getFileName().toString())
+              .filter(name -> !name.endsWith(".lock"))
+              .toList());
+    }
+  }
+
+  private void compare(Process process, String result, long seed) throws Exception {
+    assertEquals(0, process.exitValue(), "seed " + seed + ", " + result);
+    assertEquals(files("whole"), files(result), "seed " + seed);
+    for (String name : files(result)) {
+      Path file = folder.resolve(result).resolve(name);
+      assertEquals(
+          -1, Files.mismatch(folder.resolve("whole").resolve(name), file), "seed " + seed + file);
+    }
+  }
+
+  /** Returns when the work begins. */
+  private Process start(String result) throws Exception {
+    List<String> command =
         List.of(
-            "-Xmx256m",
+            System.getProperty("java.home") + "/bin/java",
+            "-Xmx64m",
+            "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "--enable-native-access=ALL-UNNAMED",
             "--add-opens=java.base/java.nio=ALL-UNNAMED",
             "--sun-misc-unsafe-memory-access=allow",
             "-cp",
             System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            main.getName()));
-    command.addAll(List.of(arguments));
-    return new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-  }
-
-  private static void awaitStart(Process process) throws Exception {
+            main.getName(),
+            folder.toString(),
+            result);
+    Process process =
+        new ProcessBuilder(new ArrayList<>(command))
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
     BufferedReader out =
         new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
     String line = out.readLine();
@@ -69,5 +114,6 @@ public final class KilledProcess {
       line = out.readLine();
     }
     assertEquals(STARTED, line, "the process ended before its work began");
+    return process;
   }
 }

@@ -28,6 +28,7 @@ import picocli.CommandLine.Option;
       "  pretrain4j train configs/quickstart.yaml",
       "  pretrain4j train configs/quickstart.yaml --set name=try --set optimizer.learning_rate=1e-3",
       "  pretrain4j train configs/quickstart.yaml --resume never",
+      "  pretrain4j train my.yaml --allow-data-change --set stages.0.mixture.math=0.2",
       "  pretrain4j launch --ranks 2 -- train configs/quickstart.yaml"
     })
 final class TrainCommand implements Callable<Integer> {
@@ -47,6 +48,15 @@ final class TrainCommand implements Callable<Integer> {
             + " ${DEFAULT-VALUE})."
       })
   private Resume resume;
+
+  @Option(
+      names = "--allow-data-change",
+      description = {
+        "Go on with other data than the run had: another mixture of a stage that has begun, new"
+            + " datasets, other shards. Each dataset goes on where it stood; the change is recorded"
+            + " in the checkpoints, the metrics and data-changes.json."
+      })
+  private boolean mayChangeData;
 
   TrainCommand(GracefulStop signals) {
     this.signals = signals;
@@ -68,7 +78,8 @@ final class TrainCommand implements Callable<Integer> {
         },
         config.parallelism().grace());
     try (TrainingView view = new TrainingView(config, LiveLine.onStandardOutput())) {
-      TrainingResult result = new Trainer(config, new TrainingOptions(resume, stop), view).run();
+      TrainingOptions options = new TrainingOptions(resume, mayChangeData, stop);
+      TrainingResult result = new Trainer(config, options, view).run();
       return end(result).number();
     }
   }

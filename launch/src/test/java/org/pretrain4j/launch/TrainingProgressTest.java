@@ -62,7 +62,10 @@ class TrainingProgressTest {
         0,
         0,
         0,
-        Map.of());
+        Map.of(),
+        Map.of(),
+        Map.of(),
+        0);
   }
 
   private String text() {

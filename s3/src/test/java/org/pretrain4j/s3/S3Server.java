@@ -12,12 +12,15 @@ import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
 import org.pretrain4j.data.storage.Storage;
 
-/** An S3-compatible server on loopback, in a process of its own. */
-final class S3Server implements AutoCloseable {
+/** An S3-compatible server on loopback, in a process of its own, with a bucket {@code corpus}. */
+public final class S3Server implements AutoCloseable {
   private final int port;
   private final Process process;
 
-  S3Server(Path folder) throws Exception {
+  /**
+   * @param folder for what it stores and its log
+   */
+  public S3Server(Path folder) throws Exception {
     try (ServerSocket socket = new ServerSocket(0)) {
       port = socket.getLocalPort();
     }
@@ -70,7 +73,22 @@ final class S3Server implements AutoCloseable {
   }
 
   Storage storage(Path buffers) {
-    Configuration configuration = new Configuration();
+    return new Storage(merged(buffers));
+  }
+
+  private Configuration merged(Path buffers) {
+    Configuration merged = new Configuration();
+    configuration(buffers).forEach(entry -> merged.set(entry.getKey(), entry.getValue()));
+    return merged;
+  }
+
+  /**
+   * What a client needs to know.
+   *
+   * @param buffers where the client keeps what it has not sent yet
+   */
+  public Configuration configuration(Path buffers) {
+    Configuration configuration = new Configuration(false);
     configuration.set("fs.s3a.endpoint", endpoint());
     configuration.set("fs.s3a.endpoint.region", "us-east-1");
     configuration.setBoolean("fs.s3a.path.style.access", true);
@@ -82,7 +100,7 @@ final class S3Server implements AutoCloseable {
     configuration.set("fs.s3a.buffer.dir", buffers.toString());
     // The default stream keeps what it read, which would hide a read that we do twice.
     configuration.set("fs.s3a.input.stream.type", "classic");
-    return new Storage(configuration);
+    return configuration;
   }
 
   @Override

@@ -31,6 +31,7 @@ class CorruptionTest {
 
   private final List<Path> files = new ArrayList<>();
   private List<byte[]> originals;
+  private List<byte[]> otherTokenizer;
   private List<int[]> expected;
 
   @BeforeEach
@@ -40,16 +41,28 @@ class CorruptionTest {
     for (int i = 0; i < 3; i++) {
       shards.add(Fixtures.documents(random, Fixtures.SMALL, 30, 40));
     }
-    Fixtures.write(folder, Fixtures.SMALL, 200, shards);
     for (int i = 0; i < 3; i++) {
       files.add(folder.resolve("shard-" + i + ".arrow"));
     }
     files.add(folder.resolve(Manifest.FILE));
-    originals = new ArrayList<>();
-    for (Path file : files) {
-      originals.add(Files.readAllBytes(file));
-    }
+    Fixtures.write(
+        folder,
+        new TokenizerIdentity(
+            "sha256:" + "7".repeat(64), Fixtures.SMALL.vocabSize(), Fixtures.SMALL.endOfDocument()),
+        200,
+        shards);
+    otherTokenizer = contents();
+    Fixtures.write(folder, Fixtures.SMALL, 200, shards);
+    originals = contents();
     expected = readAll();
+  }
+
+  private List<byte[]> contents() throws Exception {
+    List<byte[]> contents = new ArrayList<>();
+    for (Path file : files) {
+      contents.add(Files.readAllBytes(file));
+    }
+    return contents;
   }
 
   private ShardedDataset open() {
@@ -77,7 +90,7 @@ class CorruptionTest {
     Path file = files.get(target);
     byte[] bytes = originals.get(target).clone();
     String name = file.getFileName().toString();
-    switch (random.nextInt(7)) {
+    switch (random.nextInt(8)) {
       case 0, 1 -> {
         int bit = random.nextInt(8 * bytes.length);
         bytes[bit / 8] ^= (byte) (1 << bit % 8);
@@ -108,6 +121,11 @@ class CorruptionTest {
       case 5 -> {
         Files.write(file, random.nextBoolean() ? new byte[0] : new byte[bytes.length]);
         return name + ": emptied or zeroed";
+      }
+      case 6 -> {
+        byte[] other = otherTokenizer.get(target);
+        Files.write(file, other);
+        return name + ": of another tokenizer";
       }
       default -> {
         Files.write(file, bytes);

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -151,32 +150,15 @@ class ShuffleJobTest {
     public static void main(String[] arguments) {
       Fixtures.hadoop(Path.of(arguments[0]));
       System.out.println(KilledProcess.STARTED);
-      shuffle(Path.of(arguments[0]), "killed", OPTIONS);
+      shuffle(Path.of(arguments[0]), arguments[1], OPTIONS);
     }
   }
 
   @Test
   @Tag("slow")
   void theResultOfAKilledShuffleIsThatOfAnUndisturbedOne() throws Exception {
-    long seed = Long.getLong("seed", System.nanoTime());
-    shuffle(folder, "whole", OPTIONS);
-    int kills =
-        KilledProcess.run(Job.class, Integer.getInteger("kills", 2), 500, seed, folder.toString());
-    System.out.println("seed " + seed + ": killed " + kills + " times");
-    int compared = 0;
-    try (var files = Files.list(folder.resolve("whole"))) {
-      for (Path file : files.toList()) {
-        if (!file.getFileName().toString().startsWith(".")) {
-          Path other = folder.resolve("killed").resolve(file.getFileName());
-          assertEquals(-1, Files.mismatch(file, other), "seed " + seed + ": " + file);
-          compared++;
-        }
-      }
-    }
-    assertTrue(compared > 10, compared + " files");
-    try (var files = Files.list(folder.resolve("killed"))) {
-      assertEquals(
-          compared, files.filter(f -> !f.getFileName().toString().startsWith(".")).count());
-    }
+    new KilledProcess(Job.class, folder)
+        .killAndCompare(
+            Integer.getInteger("kills", 20), 10, Long.getLong("seed", System.nanoTime()));
   }
 }

@@ -131,7 +131,7 @@ class ColumnTextTest {
     Path file = parquet(CompressionCodecName.SNAPPY, bytes(texts));
     byte[] original = Files.readAllBytes(file);
     int named = 0;
-    int damages = Integer.getInteger("damages", 80);
+    int damages = Integer.getInteger("damages", 250);
     for (int i = 0; i < damages; i++) {
       byte[] bytes = original.clone();
       int place = random.nextInt(bytes.length);

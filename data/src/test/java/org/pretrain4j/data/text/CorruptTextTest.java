@@ -69,7 +69,11 @@ class CorruptTextTest {
     for (int i = 0; i < 350; i++) {
       byte[] bytes = original.clone();
       int place = random.nextInt(bytes.length);
-      switch (random.nextInt(3)) {
+      switch (random.nextInt(6)) {
+        // A line that never ends, text that is no UTF-8, another file, no file to speak of.
+        case 3 -> bytes = absurd(bytes, place, random);
+        case 4 -> Arrays.fill(bytes, place, Math.min(bytes.length, place + 3), (byte) 0xff);
+        case 5 -> bytes = random.nextBoolean() ? new byte[0] : content(other(name));
         case 0 -> bytes[place] ^= (byte) (1 << random.nextInt(8));
         case 1 -> bytes = Arrays.copyOf(bytes, place);
         default -> bytes[place] = (byte) random.nextInt(256);
@@ -89,6 +93,17 @@ class CorruptTextTest {
       }
     }
     assertTrue(named > (checksummed ? 300 : 30), name + ": only " + named + " were named");
+  }
+
+  private static byte[] absurd(byte[] bytes, int place, Random random) {
+    byte[] longer = Arrays.copyOf(bytes, bytes.length + 100_000);
+    System.arraycopy(bytes, place, longer, place + 100_000, bytes.length - place);
+    Arrays.fill(longer, place, place + 100_000, (byte) ('!' + random.nextInt(90)));
+    return longer;
+  }
+
+  private static String other(String name) {
+    return name.endsWith(".gz") ? "b.jsonl.zst" : name.endsWith(".zst") ? "b.jsonl" : "b.jsonl.gz";
   }
 
   @Test

@@ -13,7 +13,6 @@ import org.pretrain4j.checkpoints.CheckpointMirror;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.trainer.parallel.Collectives;
 
 /**
@@ -32,7 +31,7 @@ final class CheckpointSaver implements AutoCloseable {
   private final Collectives collectives;
   private final LongWork work;
   private final CheckpointStore store;
-  private final TokenStream stream;
+  private final OpenedData data;
   private final RankTrainer rank;
   private final TrainingListener listener;
   private final AsyncCheckpointer checkpointer;
@@ -51,14 +50,14 @@ final class CheckpointSaver implements AutoCloseable {
       Collectives collectives,
       LongWork work,
       CheckpointStore store,
-      TokenStream stream,
+      OpenedData data,
       RankTrainer rank,
       TrainingListener listener) {
     this.config = config;
     this.collectives = collectives;
     this.work = work;
     this.store = store;
-    this.stream = stream;
+    this.data = data;
     this.rank = rank;
     this.listener = listener;
     CheckpointConfig checkpoints = config.checkpoints();
@@ -120,7 +119,7 @@ final class CheckpointSaver implements AutoCloseable {
                     rank.parameters(),
                     rank.shard().ranges(),
                     rank.shard().values(),
-                    SavedState.of(config, stream, stepsDone, rank.guardState())));
+                    SavedState.of(config, data, stepsDone, rank.guardState())));
     savedBefore = true;
     blockedByIt = block(start);
   }

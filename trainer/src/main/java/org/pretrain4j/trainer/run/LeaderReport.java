@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.run;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.pretrain4j.data.stream.Ledger;
 import org.pretrain4j.data.stream.StagePlan;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.trainer.bench.PeakMemory;
@@ -14,7 +15,9 @@ final class LeaderReport implements StepReport {
   private final long tokensPerStep;
   private final double flopsPerToken;
   private final double peakFlops;
+  private final TokenStream stream;
   private final StagePlan plan;
+  private final int dataChanges;
   private final MetricsLog log;
   private final TrainingListener listener;
   private final RankPace pace;
@@ -24,7 +27,7 @@ final class LeaderReport implements StepReport {
   LeaderReport(
       RunConfig config,
       int worldSize,
-      TokenStream stream,
+      OpenedData data,
       MetricsLog log,
       TrainingListener listener,
       double peakFlops,
@@ -32,7 +35,9 @@ final class LeaderReport implements StepReport {
     this.tokensPerStep = config.training().globalBatchTokens();
     this.flopsPerToken = ModelFlops.perToken(config.model(), config.training().sequenceLength());
     this.peakFlops = peakFlops;
+    this.stream = data.stream();
     this.plan = stream.plan();
+    this.dataChanges = data.changes().size();
     this.log = log;
     this.listener = listener;
     this.skippedSteps = skippedSteps;
@@ -52,6 +57,12 @@ final class LeaderReport implements StepReport {
     StepTimes times = outcome.times();
     double seconds = times.seconds();
     double rate = tokensPerStep / seconds;
+    Map<String, Long> datasetTokens = new LinkedHashMap<>();
+    Map<String, Double> datasetEpochs = new LinkedHashMap<>();
+    for (Ledger.Entry entry : stream.ledger(stepsDone).entries()) {
+      datasetTokens.put(entry.dataset(), entry.tokens());
+      datasetEpochs.put(entry.dataset(), entry.epochs());
+    }
     StepMetrics metrics =
         new StepMetrics(
             stepsDone,
@@ -75,7 +86,10 @@ final class LeaderReport implements StepReport {
             outcome.work().get(slowest).seconds(),
             idleShare,
             PeakMemory.residentBytes(),
-            shares(stepsDone));
+            shares(stepsDone),
+            datasetTokens,
+            datasetEpochs,
+            dataChanges);
     log.write(metrics);
     listener.step(metrics);
   }

@@ -1,8 +1,10 @@
 package org.pretrain4j.trainer.run;
 
+import java.util.List;
 import java.util.Optional;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.checkpoints.DataChange;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -12,8 +14,14 @@ final class LeaderSeat implements AutoCloseable {
   private final RunFolder folder;
   private final MetricsLog log;
   private final Optional<Checkpoint> checkpoint;
+  private final TrainingListener listener;
 
-  private LeaderSeat(RunFolder folder, MetricsLog log, Optional<Checkpoint> checkpoint) {
+  private LeaderSeat(
+      RunFolder folder,
+      MetricsLog log,
+      Optional<Checkpoint> checkpoint,
+      TrainingListener listener) {
+    this.listener = listener;
     this.folder = folder;
     this.log = log;
     this.checkpoint = checkpoint;
@@ -25,16 +33,17 @@ final class LeaderSeat implements AutoCloseable {
    * @throws UserException if the run can't begin or go on
    */
   static LeaderSeat take(
-      RunConfig config, Resume resume, CheckpointStore store, TrainingListener listener) {
+      RunConfig config, TrainingOptions options, CheckpointStore store, TrainingListener listener) {
     RunFolder folder = RunFolder.open(config);
     try {
-      Optional<Checkpoint> checkpoint = find(config, folder, resume, store, listener);
+      Optional<Checkpoint> checkpoint = find(config, folder, options.resume(), store, listener);
       FlatLayout layout = ModelLayout.of(config.model()).parameters();
-      checkpoint.ifPresent(found -> ResumeCheck.check(config, found, layout));
+      checkpoint.ifPresent(
+          found -> ResumeCheck.check(config, found, layout, options.mayChangeData()));
       listener.folder(folder.path());
       folder.write(config);
       long done = checkpoint.map(Checkpoint::step).orElse(0L);
-      return new LeaderSeat(folder, new MetricsLog(folder.path(), done), checkpoint);
+      return new LeaderSeat(folder, new MetricsLog(folder.path(), done), checkpoint, listener);
     } catch (RuntimeException e) {
       folder.close();
       throw e;
@@ -65,6 +74,19 @@ final class LeaderSeat implements AutoCloseable {
 
   Optional<Checkpoint> checkpoint() {
     return checkpoint;
+  }
+
+  /** Tells of a change of the data at this start, and writes down all that there were. */
+  void record(List<DataChange> changes) {
+    if (changes.isEmpty()) {
+      return;
+    }
+    DataChange last = changes.getLast();
+    if (checkpoint.isPresent() && last.step() == checkpoint.get().step()) {
+      listener.warning(
+          "from step " + last.step() + " on with other data: " + String.join(", ", last.what()));
+    }
+    folder.write(changes);
   }
 
   MetricsLog log() {

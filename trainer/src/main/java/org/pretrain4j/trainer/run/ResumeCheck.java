@@ -2,13 +2,11 @@ package org.pretrain4j.trainer.run;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.data.stream.TokenStream;
 
 /**
  * Whether a checkpoint may be continued with a configuration. What decides which numbers come out
@@ -19,17 +17,17 @@ final class ResumeCheck {
 
   private ResumeCheck() {}
 
-  static void check(RunConfig now, Checkpoint checkpoint, FlatLayout layout) {
-    RunConfig then =
-        ConfigurationReader.parse(
-            RunConfig.class,
-            checkpoint.state().configuration(),
-            checkpoint.folder() + " (its configuration)");
+  /**
+   * @param mayChangeData whether the datasets and their mixture may be other than they were
+   * @throws UserException naming what may not change but did
+   */
+  static void check(
+      RunConfig now, Checkpoint checkpoint, FlatLayout layout, boolean mayChangeData) {
+    RunConfig then = configurationOf(checkpoint);
     List<String> changed = new ArrayList<>();
     compare(changed, "model", then.model(), now.model());
     compare(changed, "seed", then.seed(), now.seed());
     compare(changed, "tokenizer", then.tokenizer(), now.tokenizer());
-    compare(changed, "data.datasets", then.data().datasets(), now.data().datasets());
     compare(
         changed,
         "training.sequence_length",
@@ -45,14 +43,20 @@ final class ResumeCheck {
         "training.intra_document_masking",
         then.training().intraDocumentMasking(),
         now.training().intraDocumentMasking());
-    stages(changed, then, now, checkpoint.step());
-    if (!changed.isEmpty()) {
+    List<String> changedData = changedData(now, checkpoint);
+    boolean onlyData = changed.isEmpty();
+    changed.addAll(changedData);
+    if (!onlyData || !(mayChangeData || changedData.isEmpty())) {
       throw new UserException(
           "the checkpoint "
               + checkpoint.folder()
               + " was made with other values of "
               + String.join(", ", changed)
-              + "; put them back, or give the run another name");
+              + "; put them back, "
+              + (onlyData
+                  ? "give the run another name, or change its data knowingly with"
+                      + " --allow-data-change"
+                  : "or give the run another name"));
     }
     if (!checkpoint.layout().equals(layout)) {
       throw new UserException(
@@ -70,26 +74,21 @@ final class ResumeCheck {
     }
   }
 
-  /**
-   * Whether the tokens are still those that the checkpoint was trained on.
-   *
-   * @throws UserException naming the datasets that changed
-   */
-  static void checkData(Checkpoint checkpoint, TokenStream stream) {
-    Map<String, String> then = checkpoint.state().datasetChecksums();
-    Map<String, String> now = stream.checksums();
-    List<String> changed =
-        then.keySet().stream()
-            .filter(name -> now.containsKey(name) && !now.get(name).equals(then.get(name)))
-            .toList();
-    if (!changed.isEmpty()) {
-      throw new UserException(
-          "the tokens of "
-              + String.join(", ", changed)
-              + " are not those that "
-              + checkpoint.folder()
-              + " was trained on; put the old shards back, or give the run another name");
-    }
+  /** The configuration that a checkpoint was made with. */
+  static RunConfig configurationOf(Checkpoint checkpoint) {
+    return ConfigurationReader.parse(
+        RunConfig.class,
+        checkpoint.state().configuration(),
+        checkpoint.folder() + " (its configuration)");
+  }
+
+  /** The keys that decide which tokens come, and were other when the checkpoint was made. */
+  static List<String> changedData(RunConfig now, Checkpoint checkpoint) {
+    RunConfig then = configurationOf(checkpoint);
+    List<String> changed = new ArrayList<>();
+    compare(changed, "data.datasets", then.data().datasets(), now.data().datasets());
+    stages(changed, then, now, checkpoint.step());
+    return changed;
   }
 
   /** Stages that have begun stay; the current one may become longer or shorter. */

@@ -11,9 +11,10 @@ import org.pretrain4j.data.stream.TokenStream;
  * @param from first row
  * @param to one past the last row; equal to {@code from} for a rank without rows
  */
-record RowShare(int from, int to) {
+public record RowShare(int from, int to) {
 
-  static RowShare of(int rows, int rank, int worldSize) {
+  /** The share of one rank. */
+  public static RowShare of(int rows, int rank, int worldSize) {
     return new RowShare(
         (int) ((long) rows * rank / worldSize), (int) ((long) rows * (rank + 1) / worldSize));
   }

@@ -2,12 +2,15 @@ package org.pretrain4j.trainer.run;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.pretrain4j.checkpoints.DataChange;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.DataConfig;
 import org.pretrain4j.data.DatasetPreparation;
@@ -30,11 +33,21 @@ public final class RunData {
   private RunData() {}
 
   /**
-   * Opens all datasets that some stage mixes.
+   * Opens the data of a run that begins.
    *
    * @throws UserException if something is missing, damaged, or does not fit the model
    */
   public static TokenStream open(RunConfig config, PreparationListener listener) {
+    return open(config, new DataHistory(config, Optional.empty(), false), listener).stream();
+  }
+
+  /**
+   * Opens all datasets that some stage mixes, or mixed.
+   *
+   * @throws UserException if something is missing, damaged, or does not fit the model, or changed
+   *     and may not
+   */
+  static OpenedData open(RunConfig config, DataHistory history, PreparationListener listener) {
     Storage storage = new Storage(new Configuration());
     try (Tokenizer tokenizer =
         Tokenizer.load(storage, config.tokenizer().path(), config.tokenizer().endOfDocument())) {
@@ -52,18 +65,24 @@ public final class RunData {
       DatasetPreparation preparation =
           new DatasetPreparation(storage, tokenizer, cache, policy(config, storage), listener);
       Path folder = new Path(config.data().preparedFolder().orElseThrow());
-      List<SequenceWindows> windows = new ArrayList<>();
-      for (String name : usedDatasets(config)) {
-        windows.add(
+      Map<String, SequenceWindows> windows = new LinkedHashMap<>();
+      Map<String, String> checksums = new LinkedHashMap<>();
+      for (String name : history.datasets()) {
+        SequenceWindows opened =
             preparation
                 .prepare(name, config.data().datasets().get(name), config.seed(), folder)
-                .windows(name, config.training().sequenceLength(), config.seed()));
+                .windows(name, config.training().sequenceLength(), config.seed());
+        windows.put(name, opened);
+        checksums.put(name, opened.dataset().manifest().checksum());
       }
-      TokenStream stream = new TokenStream(plan(config), windows);
+      List<DataChange> changes = history.changes(checksums);
+      StagePlan plan = plan(config, changes);
+      TokenStream stream =
+          new TokenStream(plan, plan.datasets().stream().map(windows::get).toList());
       if (config.data().maxEpochs() > 0) {
         stream.requireEpochs(config.data().maxEpochs());
       }
-      return stream;
+      return new OpenedData(stream, changes);
     }
   }
 
@@ -87,21 +106,43 @@ public final class RunData {
 
   /** Which dataset each row of each step comes from; needs no data. */
   public static StagePlan plan(RunConfig config) {
-    List<Stage> stages = new ArrayList<>();
-    for (int i = 0; i < config.stages().size(); i++) {
-      StageConfig stage = config.stages().get(i);
-      stages.add(new Stage(stage.name(), config.stageSteps(i), stage.mixture()));
-    }
-    return new StagePlan(
-        List.copyOf(usedDatasets(config)), Math.toIntExact(config.rowsPerStep()), stages);
+    return plan(config, List.of());
   }
 
-  /** In the order of the configuration, which is the order in which ties are decided. */
-  private static Set<String> usedDatasets(RunConfig config) {
+  /** The same for a run whose data changed: what the changes keep, then the configuration. */
+  static StagePlan plan(RunConfig config, List<DataChange> changes) {
+    List<Stage> stages = new ArrayList<>();
+    long planned = 0;
+    for (DataChange change : changes) {
+      for (DataChange.Stretch stretch : change.before()) {
+        stages.add(new Stage(stretch.stage(), stretch.steps(), stretch.mixture()));
+      }
+      planned = change.step();
+    }
+    for (int i = 0; i < config.stages().size(); i++) {
+      StageConfig stage = config.stages().get(i);
+      long end = config.stageFirstStep(i) + config.stageSteps(i);
+      if (end > planned) {
+        stages.add(new Stage(stage.name(), end - planned, stage.mixture()));
+        planned = end;
+      }
+    }
+    return new StagePlan(
+        List.copyOf(usedDatasets(config, changes)), Math.toIntExact(config.rowsPerStep()), stages);
+  }
+
+  /**
+   * In the order of the configuration, which is the order in which ties are decided; after a change
+   * those of before come first, in their own order.
+   */
+  static Set<String> usedDatasets(RunConfig config, List<DataChange> changes) {
+    Set<String> used = new LinkedHashSet<>();
+    changes.forEach(change -> used.addAll(change.datasetChecksums().keySet()));
     Set<String> mixed = new LinkedHashSet<>();
     config.stages().forEach(stage -> mixed.addAll(stage.mixture().keySet()));
-    Set<String> used = new LinkedHashSet<>(config.data().datasets().keySet());
-    used.retainAll(mixed);
+    Set<String> configured = new LinkedHashSet<>(config.data().datasets().keySet());
+    configured.retainAll(mixed);
+    used.addAll(configured);
     return used;
   }
 }

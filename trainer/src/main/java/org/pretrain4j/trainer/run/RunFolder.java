@@ -1,5 +1,9 @@
 package org.pretrain4j.trainer.run;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -9,15 +13,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
+import org.pretrain4j.checkpoints.DataChange;
 import org.pretrain4j.configuration.ConfigurationWriter;
 import org.pretrain4j.configuration.UserException;
 
 /**
  * The folder of a run on the local disk: {@code config.yaml} (resolved), {@code metrics.jsonl},
- * {@code train.log}. Locked while a process trains in it.
+ * {@code train.log}, {@code data-changes.json} if there were any. Locked while a process trains in
+ * it.
  */
 final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.yaml";
+  static final String DATA_CHANGES = "data-changes.json";
   private static final String LOCK = "run.lock";
 
   private final Path path;
@@ -71,10 +79,28 @@ final class RunFolder implements AutoCloseable {
   }
 
   void write(RunConfig config) {
-    Path file = path.resolve(CONFIG);
-    Path next = path.resolve(CONFIG + ".next");
+    write(CONFIG, ConfigurationWriter.toYaml(config));
+  }
+
+  /** Writes all changes of the run's data. */
+  void write(List<DataChange> changes) {
     try {
-      Files.writeString(next, ConfigurationWriter.toYaml(config), StandardCharsets.UTF_8);
+      JsonMapper mapper =
+          JsonMapper.builder()
+              .enable(SerializationFeature.INDENT_OUTPUT)
+              .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+              .build();
+      write(DATA_CHANGES, mapper.writeValueAsString(changes) + "\n");
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a record that can't be written", e);
+    }
+  }
+
+  private void write(String name, String content) {
+    Path file = path.resolve(name);
+    Path next = path.resolve(name + ".next");
+    try {
+      Files.writeString(next, content, StandardCharsets.UTF_8);
       Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       throw new UserException(file + " can't be written: " + e.getMessage(), e);

@@ -16,7 +16,8 @@ final class SavedState {
   private SavedState() {}
 
   static CheckpointState of(
-      RunConfig config, TokenStream stream, long stepsDone, StepGuard.State guard) {
+      RunConfig config, OpenedData data, long stepsDone, StepGuard.State guard) {
+    TokenStream stream = data.stream();
     Map<String, Long> tokens = new LinkedHashMap<>();
     for (Ledger.Entry entry : stream.ledger(stepsDone).entries()) {
       tokens.put(entry.dataset(), entry.tokens());
@@ -30,6 +31,7 @@ final class SavedState {
         .stage(stream.plan().stage(stage).name())
         .tokensByDataset(tokens)
         .datasetChecksums(stream.checksums())
+        .dataChanges(data.changes())
         .seed(config.seed())
         .counters(counters)
         .spikeWindow(guard.losses())

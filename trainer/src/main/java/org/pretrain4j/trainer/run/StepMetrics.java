@@ -32,6 +32,9 @@ import java.util.Map;
  * @param idleShare of the ranks' time, as the rows of a step don't go evenly over them
  * @param residentBytes memory of the process
  * @param shares share of each dataset in the rows of this stage so far
+ * @param datasetTokens tokens read of each dataset since the beginning of the run
+ * @param datasetEpochs passes over each dataset since then, with fraction
+ * @param dataChanges how often the run was continued with other data
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
 public record StepMetrics(
@@ -56,4 +59,7 @@ public record StepMetrics(
     double slowestRankSeconds,
     double idleShare,
     long residentBytes,
-    Map<String, Double> shares) {}
+    Map<String, Double> shares,
+    Map<String, Long> datasetTokens,
+    Map<String, Double> datasetEpochs,
+    int dataChanges) {}

@@ -8,7 +8,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -83,16 +82,20 @@ public final class Trainer {
     int ranks = parallelism.ranks();
     int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranks);
     AtomicReference<TrainingResult> result = new AtomicReference<>();
-    try (LeaderSeat seat = LeaderSeat.take(config, options.resume(), store, listener);
+    try (LeaderSeat seat = LeaderSeat.take(config, options, store, listener);
         RankSigns signs = RankSigns.start(config, environment, 0, ranks, ranks)) {
-      TokenStream stream = prepare(longWork(signs.watch(new SoloCollectives())), true);
+      OpenedData data =
+          prepare(longWork(signs.watch(new SoloCollectives())), seat.checkpoint(), true);
       InProcessGroup.run(
           ranks,
           parallelism.collectiveTimeout(),
           engine -> {
             Optional<LeaderSeat> mine = engine.rank() == 0 ? Optional.of(seat) : Optional.empty();
             try {
-              TrainingResult own = train(signs, signs.watch(engine), mine, store, stream, threads);
+              Collectives collectives = signs.watch(engine);
+              Optional<Checkpoint> checkpoint = agree(collectives, mine, store);
+              TrainingResult own =
+                  train(signs, collectives, mine, store, checkpoint, data, threads);
               if (engine.rank() == 0) {
                 result.set(own);
               }
@@ -129,16 +132,19 @@ public final class Trainer {
       try (LeaderSeat seat =
           work.await(
               "finding the checkpoint",
-              () -> leads ? LeaderSeat.take(config, options.resume(), store, listener) : null)) {
+              () -> leads ? LeaderSeat.take(config, options, store, listener) : null)) {
+        Optional<LeaderSeat> mine = Optional.ofNullable(seat);
+        Optional<Checkpoint> checkpoint = agree(collectives, mine, store);
         // Rank 0 tokenizes what is not tokenized yet; the others find it done.
-        TokenStream prepared = prepare(work, leads);
-        TokenStream found = prepare(work, !leads);
+        OpenedData prepared = prepare(work, checkpoint, leads);
+        OpenedData found = prepare(work, checkpoint, !leads);
         TrainingResult result =
             train(
                 signs,
                 collectives,
-                Optional.ofNullable(seat),
+                mine,
                 store,
+                checkpoint,
                 leads ? prepared : found,
                 threads);
         if (leads) {
@@ -158,10 +164,11 @@ public final class Trainer {
   }
 
   /** The data, prepared where need be; null where it is not this rank's turn. */
-  private TokenStream prepare(LongWork work, boolean mine) {
+  private OpenedData prepare(LongWork work, Optional<Checkpoint> checkpoint, boolean mine) {
+    DataHistory history = new DataHistory(config, checkpoint, options.mayChangeData());
     PreparationMessages messages = new PreparationMessages(listener, options.stop(), work);
     return work.awaitUnlessStopped(
-        "preparing data", () -> mine ? RunData.open(config, messages) : null);
+        "preparing data", () -> mine ? RunData.open(config, history, messages) : null);
   }
 
   private TrainingResult train(
@@ -169,19 +176,18 @@ public final class Trainer {
       Collectives collectives,
       Optional<LeaderSeat> seat,
       CheckpointStore store,
-      TokenStream stream,
+      Optional<Checkpoint> checkpoint,
+      OpenedData data,
       int threads)
       throws InterruptedException {
     ComputeThreads.set(threads);
-    Optional<Checkpoint> checkpoint = agree(collectives, seat, store);
-    checkpoint.ifPresent(found -> ResumeCheck.checkData(found, stream));
-    try (RankTrainer rank = new RankTrainer(config, collectives, signs, stream, threads)) {
+    try (RankTrainer rank = new RankTrainer(config, collectives, signs, data.stream(), threads)) {
       rank.start(checkpoint);
       try (CheckpointSaver saver =
           new CheckpointSaver(
-              config, collectives, longWork(collectives), store, stream, rank, listener)) {
+              config, collectives, longWork(collectives), store, data, rank, listener)) {
         StepReport report =
-            seat.map(taken -> leaderReport(taken, collectives, rank, stream))
+            seat.map(taken -> leaderReport(taken, collectives, rank, data))
                 .orElse(StepReport.NONE);
         return loop(collectives, rank, saver, report);
       }
@@ -213,7 +219,8 @@ public final class Trainer {
   }
 
   private StepReport leaderReport(
-      LeaderSeat seat, Collectives collectives, RankTrainer rank, TokenStream stream) {
+      LeaderSeat seat, Collectives collectives, RankTrainer rank, OpenedData data) {
+    seat.record(data.changes());
     double peak =
         collectives.worldSize() * PeakFlops.measure(rank.manager(), RankTrainer.typeOf(config));
     listener.started(
@@ -230,7 +237,7 @@ public final class Trainer {
     return new LeaderReport(
         config,
         collectives.worldSize(),
-        stream,
+        data,
         seat.log(),
         listener,
         peak,

@@ -13,6 +13,8 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.FlatRange;
@@ -87,7 +89,9 @@ final class SmallRun {
     return new SmallRun(
         folder,
         ConfigurationReader.parse(
-            RunConfig.class, yaml.replace(old, replacement), "the test's configuration"));
+            RunConfig.class,
+            yaml.replaceFirst(Pattern.quote(old), Matcher.quoteReplacement(replacement)),
+            "the test's configuration"));
   }
 
   RunConfig config() {
@@ -103,6 +107,10 @@ final class SmallRun {
   }
 
   TrainingResult train(Resume resume, StopRequest stop, Consumer<StepMetrics> onStep) {
+    return train(new TrainingOptions(resume, stop), onStep);
+  }
+
+  TrainingResult train(TrainingOptions options, Consumer<StepMetrics> onStep) {
     TrainingListener listener =
         new TrainingListener() {
           @Override
@@ -110,7 +118,7 @@ final class SmallRun {
             onStep.accept(metrics);
           }
         };
-    return new Trainer(config, new TrainingOptions(resume, stop), listener).run();
+    return new Trainer(config, options, listener).run();
   }
 
   CheckpointStore store() {

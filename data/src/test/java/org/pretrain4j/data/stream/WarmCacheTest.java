@@ -48,8 +48,7 @@ class WarmCacheTest {
   }
 
   private TokenStream stream(LocalCache cache) {
-    ReadPolicy policy =
-        new ReadPolicy(1, Duration.ZERO, Optional.empty(), Optional.of(cache));
+    ReadPolicy policy = new ReadPolicy(1, Duration.ZERO, Optional.empty(), Optional.of(cache));
     // A block cache that keeps nothing: all reads go to the local cache.
     ShardedDataset dataset =
         ShardedDataset.open(

@@ -2,9 +2,7 @@ package org.pretrain4j.data.curation;
 
 import java.io.Serializable;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -53,7 +51,7 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
   }
 
   /**
-   * An empty index. It keeps {@code 2 * bands * rows} bytes of signature and an entry in each band
+   * An empty index. It keeps {@code 2 * bands * rows} bytes of signature and some 40 bytes a band
    * for every document that is kept.
    */
   Index index() {
@@ -64,29 +62,21 @@ public record NearDuplicates(int shingleWords, int bands, int rows, double thres
   final class Index {
     private final Sketcher sketcher = sketcher();
     private final List<byte[]> signatures = new ArrayList<>();
-    private final List<Map<Long, List<Integer>>> buckets = new ArrayList<>();
+    private final BandIndex documents = new BandIndex();
 
-    private Index() {
-      for (int band = 0; band < bands; band++) {
-        buckets.add(new HashMap<>());
-      }
-    }
+    private Index() {}
 
     /** True if a document like this was added before; else adds it. */
     boolean isKnown(byte[] signature) {
+      // The keys of different bands differ, so all bands share one index.
       long[] keys = sketcher.bandKeys(signature);
-      for (int band = 0; band < bands; band++) {
-        for (int candidate : buckets.get(band).getOrDefault(keys[band], List.of())) {
-          if (sketcher.similar(signature, signatures.get(candidate))) {
-            return true;
-          }
+      for (long key : keys) {
+        if (documents.anyMatch(key, other -> sketcher.similar(signature, signatures.get(other)))) {
+          return true;
         }
       }
-      for (int band = 0; band < bands; band++) {
-        buckets
-            .get(band)
-            .computeIfAbsent(keys[band], k -> new ArrayList<>(1))
-            .add(signatures.size());
+      for (long key : keys) {
+        documents.add(key, signatures.size());
       }
       signatures.add(signature);
       return false;

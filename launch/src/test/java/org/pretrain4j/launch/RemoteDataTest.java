@@ -20,6 +20,7 @@ import java.util.Locale;
 import java.util.Random;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.FileUtil;
 import org.apache.hadoop.hdfs.MiniDFSCluster;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -179,7 +180,14 @@ class RemoteDataTest {
     Random random = new Random(SEED);
     for (String root : roots()) {
       org.apache.hadoop.fs.Path target = new org.apache.hadoop.fs.Path(root + "-quickstart");
-      FileSystem.get(target.toUri(), new Configuration()).copyFromLocalFile(prepared, target);
+      Configuration settings = new Configuration();
+      FileUtil.copy(
+          FileSystem.getLocal(settings),
+          prepared,
+          FileSystem.get(target.toUri(), settings),
+          target,
+          false,
+          settings);
       RunConfig config = quickstartFrom(root + "-quickstart");
       String what = root + ", seed " + SEED;
       assertEquals(expected, plainly(open(config)), what);
@@ -237,7 +245,7 @@ class RemoteDataTest {
           "--output",
           root + "-shards",
           "--shard-tokens",
-          "8000");
+          "20000");
       String shuffled =
           run(
               "shuffle",
@@ -247,7 +255,7 @@ class RemoteDataTest {
               "--sequence-length",
               "64",
               "--shard-tokens",
-              "4000");
+              "16000");
       assertTrue(shuffled.contains("tokens "), shuffled);
       assertTrue(run("inspect", root + "-shuffled").contains("tokens"));
     }

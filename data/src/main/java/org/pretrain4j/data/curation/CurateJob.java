@@ -124,7 +124,7 @@ public final class CurateJob {
       }
     }
     if (lock.exclusive()) {
-      storage.deleteTemporaries(folder, PART);
+      storage.deleteTemporaries(folder, PART, REPORT);
     }
   }
 

@@ -89,7 +89,7 @@ public final class ShuffleJob {
         return ManifestFile.read(storage, manifestFile);
       }
       if (lock.exclusive()) {
-        storage.deleteTemporaries(target, "shard-");
+        storage.deleteTemporaries(target, "shard-", JOURNAL, Manifest.FILE);
       }
       ShufflePlan plan = new ShufflePlan(options, dataset.cursor(options.sequenceLength()).size());
       JobJournal done = engine.shuffle(dataset, plan, journal);

@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
@@ -161,11 +162,12 @@ public final class Storage {
         : FolderLock.none();
   }
 
-  /** Removes what a killed writer of files with this prefix left; call it only under the lock. */
-  public void deleteTemporaries(Path folder, String prefix) throws IOException {
+  /** Removes what a killed writer of files with these prefixes left; only under the lock. */
+  public void deleteTemporaries(Path folder, String... prefixes) throws IOException {
     for (FileStatus file : list(folder)) {
       String name = file.getPath().getName();
-      if (name.startsWith("." + prefix) && name.endsWith(".tmp")) {
+      if (name.endsWith(".tmp")
+          && Arrays.stream(prefixes).anyMatch(prefix -> name.startsWith("." + prefix))) {
         delete(file.getPath());
       }
     }

@@ -90,7 +90,7 @@ public final class TokenizeJob {
         return ManifestFile.read(storage, manifest);
       }
       if (lock.exclusive()) {
-        storage.deleteTemporaries(folder, files.prefix());
+        storage.deleteTemporaries(folder, files.prefix(), files.journal(), files.manifest());
       }
       JobJournal done =
           tokenize(JobJournal.read(storage, folder, files.journal(), identity(), listener));

@@ -139,14 +139,7 @@ public final class Trainer {
         OpenedData prepared = prepare(work, checkpoint, leads);
         OpenedData found = prepare(work, checkpoint, !leads);
         TrainingResult result =
-            train(
-                signs,
-                collectives,
-                mine,
-                store,
-                checkpoint,
-                leads ? prepared : found,
-                threads);
+            train(signs, collectives, mine, store, checkpoint, leads ? prepared : found, threads);
         if (leads) {
           listener.ended(result);
         }
@@ -187,8 +180,7 @@ public final class Trainer {
           new CheckpointSaver(
               config, collectives, longWork(collectives), store, data, rank, listener)) {
         StepReport report =
-            seat.map(taken -> leaderReport(taken, collectives, rank, data))
-                .orElse(StepReport.NONE);
+            seat.map(taken -> leaderReport(taken, collectives, rank, data)).orElse(StepReport.NONE);
         return loop(collectives, rank, saver, report);
       }
     }

@@ -1,8 +1,5 @@
 package org.pretrain4j.launch;
 
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -11,9 +8,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.BenchReport;
+import org.pretrain4j.trainer.bench.Machine;
 import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -40,6 +39,8 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  pretrain4j bench",
       "  pretrain4j bench --shape layer-3b --shape 135m --repetitions 9 --json bench.json",
+      "  pretrain4j bench --shape 135m --baseline eager",
+      "  pretrain4j bench --compare before.json after.json",
       "  pretrain4j bench data",
       "  pretrain4j bench ranks --shape 135m --ranks 1,2"
     })
@@ -52,8 +53,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--shape",
       paramLabel = "NAME",
       description = {
-        "What to measure, may be repeated: layer-3b, 135m-6-layers, 135m, tiny (default: the first"
-            + " two)."
+        "What to measure, may be repeated: layer-3b, 135m-6-layers, 135m, 135m-6-layers-long,"
+            + " 135m-6-layers-packed, tiny (default: the first two)."
       })
   private List<String> shapes = new ArrayList<>();
 
@@ -81,13 +82,41 @@ final class BenchCommand implements Callable<Integer> {
   private Kernels kernels;
 
   @Option(
+      names = "--baseline",
+      paramLabel = "KIND",
+      description = {
+        "Also run the same step computed so, in turns with the other, and print the ratio: eager,"
+            + " which is composed of libtorch's own operators."
+      })
+  private Baseline baseline;
+
+  @Option(
+      names = "--compare",
+      arity = "2",
+      paramLabel = "FILE",
+      description =
+          "Measure nothing: compare two reports that --json wrote, the earlier one first.")
+  private List<Path> compared = List.of();
+
+  @Option(
       names = "--json",
       paramLabel = "FILE",
       description = "Also write the reports to this file.")
   private Path json;
 
+  /** What a step may be held against. */
+  private enum Baseline {
+    EAGER
+  }
+
   @Override
   public Integer call() throws IOException {
+    if (!compared.isEmpty()) {
+      BenchDocument.compare(
+              BenchDocument.read(compared.get(0)), BenchDocument.read(compared.get(1)))
+          .forEach(out()::println);
+      return ExitCode.OK.number();
+    }
     if (repetitions < 1) {
       throw new UserException("--repetitions is " + repetitions + ", expected at least 1");
     }
@@ -98,13 +127,16 @@ final class BenchCommand implements Callable<Integer> {
     for (Shape shape : chosen) {
       out().println(shape.name() + ": " + shape.description());
       out().flush();
-      BenchReport report = StepBench.run(shape, repetitions, type, kernels);
+      Optional<Kernels> other =
+          Optional.ofNullable(baseline).map(chosenBaseline -> Kernels.COMPOSED);
+      BenchReport report = new StepBench(shape, type, kernels, other, repetitions).run();
       print(report);
       reports.add(report);
     }
     out().println(ModelFlops.FORMULA);
     if (json != null) {
-      write(reports);
+      BenchDocument document = new BenchDocument(ModelFlops.FORMULA, Machine.here(), reports);
+      Files.writeString(json, JsonOutput.of(document) + System.lineSeparator());
     }
     return ExitCode.OK.number();
   }
@@ -124,25 +156,23 @@ final class BenchCommand implements Callable<Integer> {
           "%-18s %.3f s, %.0f%%",
           phase.getKey(), phase.getValue(), 100 * phase.getValue() / report.stepSeconds());
     }
-  }
-
-  private void write(List<BenchReport> reports) throws IOException {
-    JsonMapper mapper =
-        JsonMapper.builder()
-            .enable(SerializationFeature.INDENT_OUTPUT)
-            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-            .build();
-    Map<String, Object> document =
-        Map.of(
-            "formula",
-            ModelFlops.FORMULA,
-            "java",
-            Runtime.version().toString(),
-            "processors",
-            Runtime.getRuntime().availableProcessors(),
-            "reports",
-            reports);
-    Files.writeString(json, mapper.writeValueAsString(document) + System.lineSeparator());
+    line("%-18s %.3f s in all steps", "heap's collector", report.garbageCollectionSeconds());
+    if (report.drift() != null) {
+      line(
+          "%-18s %+.1f%% of a step's time, %+d bytes resident, over %d steps",
+          "drift",
+          100 * report.drift().stepTime(),
+          report.drift().residentBytes(),
+          report.drift().steps());
+    }
+    if (report.baseline() != null) {
+      line(
+          "%-18s %,.0f tokens/s by %s kernels: %.2f times as fast",
+          "over the baseline",
+          report.baseline().tokensPerSecond(),
+          report.baseline().kernels(),
+          report.baseline().speedup());
+    }
   }
 
   private void line(String format, Object... values) {

@@ -15,6 +15,15 @@ final class JsonOutput {
 
   private JsonOutput() {}
 
+  /**
+   * A record from what {@link #of} made of it.
+   *
+   * @throws JsonProcessingException if it is something else
+   */
+  static <T> T read(String json, Class<T> type) throws JsonProcessingException {
+    return MAPPER.readValue(json, type);
+  }
+
   static String of(Object value) {
     try {
       return MAPPER.writeValueAsString(value);

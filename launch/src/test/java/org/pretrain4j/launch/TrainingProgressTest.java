@@ -62,6 +62,7 @@ class TrainingProgressTest {
         0,
         0,
         0,
+        0,
         Map.of(),
         Map.of(),
         Map.of(),

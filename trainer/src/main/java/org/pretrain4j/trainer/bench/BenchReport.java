@@ -17,6 +17,9 @@ import java.util.Map;
  * @param flopsPerToken by {@link org.pretrain4j.trainer.model.ModelFlops#FORMULA}
  * @param phaseSeconds time by phase
  * @param peakMemoryBytes largest resident set of the process so far
+ * @param garbageCollectionSeconds time of the heap's collector during all counted steps
+ * @param drift whether steps became slower; null where there were too few to tell
+ * @param baseline the same step computed otherwise, in turns with this one; or null
  */
 public record BenchReport(
     String shape,
@@ -29,4 +32,28 @@ public record BenchReport(
     double shareOfPeak,
     double flopsPerToken,
     Map<String, Double> phaseSeconds,
-    long peakMemoryBytes) {}
+    long peakMemoryBytes,
+    double garbageCollectionSeconds,
+    Drift drift,
+    Baseline baseline) {
+
+  /**
+   * From the first to the last fifth of the steps.
+   *
+   * @param steps that were compared
+   * @param stepTime median step of the last fifth over that of the first, minus 1
+   * @param residentBytes growth of the process
+   */
+  public record Drift(int steps, double stepTime, long residentBytes) {}
+
+  /**
+   * What the step is held against.
+   *
+   * @param kernels of the baseline
+   * @param stepSeconds its median
+   * @param tokensPerSecond tokens over stepSeconds
+   * @param speedup median over the repetitions of its time over that of the step beside it
+   */
+  public record Baseline(
+      String kernels, double stepSeconds, double tokensPerSecond, double speedup) {}
+}

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -16,6 +17,8 @@ import org.pretrain4j.trainer.model.ModelConfig;
  * @param model sizes
  * @param rows rows of a micro-batch
  * @param sequenceLength tokens of a row
+ * @param documentTokens length of the documents that a row is packed with; the last one may be
+ *     shorter
  * @param withOptimizer whether a step ends with the optimizer's update; otherwise it is forward and
  *     backward alone
  */
@@ -25,6 +28,7 @@ public record Shape(
     ModelConfig model,
     int rows,
     int sequenceLength,
+    int documentTokens,
     boolean withOptimizer) {
 
   /** All shapes, the defaults first. */
@@ -36,12 +40,14 @@ public record Shape(
               smolLm3(128, 2048, 11_008, 1, 16, 4),
               1,
               2048,
+              2048,
               false),
           new Shape(
               "135m-6-layers",
               "six layers of the 135M with its head of 49,152, 2 x 1024 tokens, forward and backward",
               smolLm3(49_152, 576, 1536, 6, 9, 3),
               2,
+              1024,
               1024,
               false),
           new Shape(
@@ -50,12 +56,30 @@ public record Shape(
               smolLm3(49_152, 576, 1536, 30, 9, 3),
               1,
               2048,
+              2048,
               true),
+          new Shape(
+              "135m-6-layers-long",
+              "the same cut, 1 x 4096 tokens of one document",
+              smolLm3(49_152, 576, 1536, 6, 9, 3),
+              1,
+              4096,
+              4096,
+              false),
+          new Shape(
+              "135m-6-layers-packed",
+              "the same cut, 1 x 4096 tokens of documents of 500",
+              smolLm3(49_152, 576, 1536, 6, 9, 3),
+              1,
+              4096,
+              500,
+              false),
           new Shape(
               "tiny",
               "a model of a minute, 4 x 256 tokens, with the optimizer",
               smolLm3(320, 128, 384, 4, 4, 2),
               4,
+              256,
               256,
               true));
 
@@ -82,7 +106,7 @@ public record Shape(
     return (long) rows * sequenceLength;
   }
 
-  /** A micro-batch of random tokens, one document a row. */
+  /** A micro-batch of random tokens. */
   MicroBatch randomBatch(long seed) {
     Random random = new Random(seed);
     int[][] inputs = new int[rows][];
@@ -92,7 +116,13 @@ public record Shape(
       int[] tokens = random.ints(sequenceLength + 1, 0, model.vocabSize()).toArray();
       inputs[row] = Arrays.copyOf(tokens, sequenceLength);
       targets[row] = Arrays.copyOfRange(tokens, 1, tokens.length);
-      starts.add(new int[0]);
+      int[] documents =
+          IntStream.iterate(documentTokens, at -> at < sequenceLength, at -> at + documentTokens)
+              .toArray();
+      for (int start : documents) {
+        targets[row][start - 1] = MicroBatch.MASKED;
+      }
+      starts.add(documents);
     }
     return new MicroBatch(inputs, targets, starts);
   }

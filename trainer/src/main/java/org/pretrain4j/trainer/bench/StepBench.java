@@ -7,104 +7,120 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.pretrain4j.trainer.fused.Passes;
+import java.util.Optional;
+import org.pretrain4j.trainer.bench.BenchReport.Baseline;
+import org.pretrain4j.trainer.bench.BenchReport.Drift;
+import org.pretrain4j.trainer.bench.MeasuredStep.Sample;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.Kernels;
-import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelFlops;
-import org.pretrain4j.trainer.model.ModelLayout;
-import org.pretrain4j.trainer.model.ParameterInitializer;
-import org.pretrain4j.trainer.model.Phase;
-import org.pretrain4j.trainer.model.TrainingPass;
-import org.pretrain4j.trainer.parallel.Collectives;
-import org.pretrain4j.trainer.parallel.GradientSharding;
-import org.pretrain4j.trainer.parallel.SoloCollectives;
-import org.pretrain4j.trainer.sharding.Buckets;
-import org.pretrain4j.trainer.sharding.GradientBuffer;
-import org.pretrain4j.trainer.sharding.ParameterBuffer;
 
-/** Measures a step of a shape, each beside a measurement of the GEMM peak. */
-public final class StepBench {
+/**
+ * Measures a step of a shape, each beside a measurement of the GEMM peak and, if asked, beside the
+ * same step computed otherwise.
+ *
+ * @param shape what to compute
+ * @param type what it is computed in
+ * @param kernels how the pass is computed
+ * @param baseline what it is held against
+ * @param repetitions counted steps, after some that are not
+ */
+public record StepBench(
+    Shape shape, ScalarType type, Kernels kernels, Optional<Kernels> baseline, int repetitions) {
   private static final int GEMM_SIZE = 2048;
+  private static final int GEMMS = 3;
 
   /** Steps before those that count, in which the vector code is compiled. */
   private static final int WARM_UP = 2;
 
-  private StepBench() {}
+  /** So many steps tell whether there is a drift; the first of them are left out. */
+  private static final int LEAST_FOR_DRIFT = 200;
 
-  /**
-   * Measures.
-   *
-   * @param repetitions counted ones, after some that are not
-   * @param kernels how the pass is computed
-   */
-  public static BenchReport run(Shape shape, int repetitions, ScalarType type, Kernels kernels) {
-    int threads = Runtime.getRuntime().availableProcessors();
-    try (WorkerPool pool = new WorkerPool(threads);
-        NDManager manager = NDManager.newBaseManager("PyTorch")) {
-      Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, 25_000_000);
-      ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
-      weights.initialize(new ParameterInitializer(shape.model(), 6));
-      Collectives alone = new SoloCollectives();
-      GradientBuffer gradients =
-          GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, pool);
-      GemmPeak gemm = new GemmPeak(manager, type, GEMM_SIZE);
-      MicroBatch batch = shape.randomBatch(6);
-      double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
-      List<Double> seconds = new ArrayList<>();
-      List<Double> peaks = new ArrayList<>();
-      List<Double> shares = new ArrayList<>();
-      Map<Phase, List<Double>> phases = new LinkedHashMap<>();
-      Map<String, Double> phaseSeconds = new LinkedHashMap<>();
-      try (TrainingPass pass =
-          Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool)) {
-        gemm.measure(3);
-        BenchOptimizer optimizer =
-            shape.withOptimizer()
-                ? new BenchOptimizer(manager, shape, buckets, gradients, weights, pool, alone)
-                : null;
-        List<Double> updates = new ArrayList<>();
-        for (int i = -WARM_UP; i < repetitions; i++) {
-          double before = gemm.measure(3);
-          gradients.startStep(1);
-          long start = System.nanoTime();
-          pass.run(batch, gradients);
-          gradients.finishStep();
-          double update = optimizer == null ? 0 : optimizer.run();
-          double elapsed = (System.nanoTime() - start) * 1e-9;
-          double peak = Math.max(before, gemm.measure(3));
-          Map<Phase, Double> times = pass.clock().drain();
-          if (i >= 0) {
-            updates.add(update);
-            seconds.add(elapsed);
-            peaks.add(peak);
-            shares.add(flops / elapsed / peak);
-            times.forEach(
-                (phase, time) -> phases.computeIfAbsent(phase, key -> new ArrayList<>()).add(time));
-          }
-        }
-        phases.forEach(
-            (phase, times) ->
-                phaseSeconds.put(phase.name().toLowerCase(Locale.ROOT), median(times)));
-        if (optimizer != null) {
-          phaseSeconds.put("optimizer", median(updates));
-        }
-      }
-      double step = median(seconds);
-      return new BenchReport(
-          shape.name(),
-          type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
-          kernels.name().toLowerCase(Locale.ROOT),
-          shape.tokens(),
-          step,
-          shape.tokens() / step,
-          median(peaks),
-          median(shares),
-          flops / shape.tokens(),
-          phaseSeconds,
-          PeakMemory.bytes());
+  private static final int SETTLING = 100;
+
+  /** Measures. */
+  public BenchReport run() {
+    try (WorkerPool pool = new WorkerPool(Runtime.getRuntime().availableProcessors());
+        NDManager manager = NDManager.newBaseManager("PyTorch");
+        MeasuredStep step = new MeasuredStep(shape, type, kernels, pool);
+        MeasuredStep other =
+            baseline.isEmpty() ? null : new MeasuredStep(shape, type, baseline.get(), pool)) {
+      return measure(step, other, new GemmPeak(manager, type, GEMM_SIZE));
     }
+  }
+
+  private BenchReport measure(MeasuredStep step, MeasuredStep other, GemmPeak gemm) {
+    double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
+    List<Double> seconds = new ArrayList<>();
+    List<Double> peaks = new ArrayList<>();
+    List<Double> shares = new ArrayList<>();
+    List<Double> otherSeconds = new ArrayList<>();
+    List<Double> speedups = new ArrayList<>();
+    List<Long> resident = new ArrayList<>();
+    Map<String, List<Double>> phases = new LinkedHashMap<>();
+    double collecting = 0;
+    for (int i = -WARM_UP; i < repetitions; i++) {
+      double before = gemm.measure(GEMMS);
+      double collected = GarbageCollectionTime.seconds();
+      Sample sample = step.run();
+      double pauses = GarbageCollectionTime.seconds() - collected;
+      double peak = Math.max(before, gemm.measure(GEMMS));
+      double otherTime = other == null ? Double.NaN : other.run().seconds();
+      if (i < 0) {
+        continue;
+      }
+      collecting += pauses;
+      seconds.add(sample.seconds());
+      peaks.add(peak);
+      shares.add(flops / sample.seconds() / peak);
+      otherSeconds.add(otherTime);
+      speedups.add(otherTime / sample.seconds());
+      resident.add(PeakMemory.residentBytes());
+      sample
+          .phases()
+          .forEach(
+              (phase, time) -> phases.computeIfAbsent(phase, key -> new ArrayList<>()).add(time));
+    }
+    Map<String, Double> phaseSeconds = new LinkedHashMap<>();
+    phases.forEach((phase, times) -> phaseSeconds.put(phase, median(times)));
+    double median = median(seconds);
+    return new BenchReport(
+        shape.name(),
+        type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
+        nameOf(kernels),
+        shape.tokens(),
+        median,
+        shape.tokens() / median,
+        median(peaks),
+        median(shares),
+        flops / shape.tokens(),
+        phaseSeconds,
+        PeakMemory.bytes(),
+        collecting,
+        drift(seconds, resident),
+        baseline.isEmpty()
+            ? null
+            : new Baseline(
+                nameOf(baseline.get()),
+                median(otherSeconds),
+                shape.tokens() / median(otherSeconds),
+                median(speedups)));
+  }
+
+  private static Drift drift(List<Double> seconds, List<Long> resident) {
+    if (seconds.size() < LEAST_FOR_DRIFT) {
+      return null;
+    }
+    List<Double> settled = seconds.subList(SETTLING, seconds.size());
+    int fifth = settled.size() / 5;
+    double first = median(settled.subList(0, fifth));
+    double last = median(settled.subList(settled.size() - fifth, settled.size()));
+    return new Drift(settled.size(), last / first - 1, resident.getLast() - resident.get(SETTLING));
+  }
+
+  private static String nameOf(Kernels kernels) {
+    return kernels.name().toLowerCase(Locale.ROOT);
   }
 
   static double median(List<Double> values) {

@@ -3,7 +3,10 @@
  * their ratio holds on a noisy machine.
  *
  * <pre>{@code
- * BenchReport report = StepBench.run(Shape.named("layer-3b"), 5, ScalarType.BFLOAT16, listener);
+ * StepBench bench =
+ *     new StepBench(
+ *         Shape.named("135m"), ScalarType.BFLOAT16, Kernels.FUSED, Optional.of(Kernels.COMPOSED), 5);
+ * System.out.println(bench.run().baseline().orElseThrow().speedup());
  * }</pre>
  */
 package org.pretrain4j.trainer.bench;

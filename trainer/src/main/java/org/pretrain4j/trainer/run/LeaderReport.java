@@ -5,6 +5,7 @@ import java.util.Map;
 import org.pretrain4j.data.stream.Ledger;
 import org.pretrain4j.data.stream.StagePlan;
 import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.bench.GarbageCollectionTime;
 import org.pretrain4j.trainer.bench.PeakMemory;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.optim.StepGuard;
@@ -23,6 +24,7 @@ final class LeaderReport implements StepReport {
   private final RankPace pace;
   private final double idleShare;
   private long skippedSteps;
+  private double garbageCollection = GarbageCollectionTime.seconds();
 
   LeaderReport(
       RunConfig config,
@@ -85,6 +87,7 @@ final class LeaderReport implements StepReport {
             slowest,
             outcome.work().get(slowest).seconds(),
             idleShare,
+            takeGarbageCollection(),
             PeakMemory.residentBytes(),
             shares(stepsDone),
             datasetTokens,
@@ -92,6 +95,12 @@ final class LeaderReport implements StepReport {
             dataChanges);
     log.write(metrics);
     listener.step(metrics);
+  }
+
+  private double takeGarbageCollection() {
+    double before = garbageCollection;
+    garbageCollection = GarbageCollectionTime.seconds();
+    return garbageCollection - before;
   }
 
   /** Share of each dataset in the rows of the current stage so far. */

@@ -30,6 +30,8 @@ import java.util.Map;
  * @param slowestRank rank that worked longest, waiting for others left out
  * @param slowestRankSeconds its time
  * @param idleShare of the ranks' time, as the rows of a step don't go evenly over them
+ * @param garbageCollectionSeconds time of the Java heap's collector since the last line, pauses
+ *     among it
  * @param residentBytes memory of the process
  * @param shares share of each dataset in the rows of this stage so far
  * @param datasetTokens tokens read of each dataset since the beginning of the run
@@ -58,6 +60,7 @@ public record StepMetrics(
     int slowestRank,
     double slowestRankSeconds,
     double idleShare,
+    double garbageCollectionSeconds,
     long residentBytes,
     Map<String, Double> shares,
     Map<String, Long> datasetTokens,

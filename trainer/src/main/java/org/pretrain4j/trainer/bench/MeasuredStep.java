@@ -1,0 +1,72 @@
+package org.pretrain4j.trainer.bench;
+
+import ai.djl.ndarray.NDManager;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import org.pretrain4j.trainer.fused.Passes;
+import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.Kernels;
+import org.pretrain4j.trainer.model.MicroBatch;
+import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.TrainingPass;
+import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.GradientSharding;
+import org.pretrain4j.trainer.parallel.SoloCollectives;
+import org.pretrain4j.trainer.sharding.Buckets;
+import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.ParameterBuffer;
+
+/** The step of a shape on this process alone: set up once, run as often as asked. */
+final class MeasuredStep implements AutoCloseable {
+  private static final long SEED = 6;
+  private static final long BUCKET_ELEMENTS = 25_000_000;
+
+  private final NDManager manager = NDManager.newBaseManager("PyTorch");
+  private final TrainingPass pass;
+  private final GradientBuffer gradients;
+  private final BenchOptimizer optimizer;
+  private final MicroBatch batch;
+
+  /** What one step took. */
+  record Sample(double seconds, Map<String, Double> phases) {}
+
+  MeasuredStep(Shape shape, ScalarType type, Kernels kernels, WorkerPool pool) {
+    Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, BUCKET_ELEMENTS);
+    ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
+    weights.initialize(new ParameterInitializer(shape.model(), SEED));
+    Collectives alone = new SoloCollectives();
+    gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, pool);
+    pass = Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool);
+    optimizer =
+        shape.withOptimizer()
+            ? new BenchOptimizer(manager, shape, buckets, gradients, weights, pool, alone)
+            : null;
+    batch = shape.randomBatch(SEED);
+  }
+
+  Sample run() {
+    gradients.startStep(1);
+    long start = System.nanoTime();
+    pass.run(batch, gradients);
+    gradients.finishStep();
+    double update = optimizer == null ? 0 : optimizer.run();
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    Map<String, Double> phases = new LinkedHashMap<>();
+    pass.clock()
+        .drain()
+        .forEach((phase, time) -> phases.put(phase.name().toLowerCase(Locale.ROOT), time));
+    if (optimizer != null) {
+      phases.put("optimizer", update);
+    }
+    return new Sample(seconds, phases);
+  }
+
+  @Override
+  public void close() {
+    pass.close();
+    manager.close();
+  }
+}

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 import org.pretrain4j.checkpoints.AsyncCheckpointer;
@@ -50,7 +51,10 @@ public final class CheckpointBench {
   public static CheckpointBenchReport run(
       Shape shape, Path folder, int repetitions, long stagingBytes) {
     double stepSeconds =
-        StepBench.run(shape, STEP_REPETITIONS, ScalarType.BFLOAT16, Kernels.FUSED).stepSeconds();
+        new StepBench(
+                shape, ScalarType.BFLOAT16, Kernels.FUSED, Optional.empty(), STEP_REPETITIONS)
+            .run()
+            .stepSeconds();
     try {
       Path scratch = Files.createTempDirectory(folder, ".bench-checkpoint-");
       try {

@@ -51,8 +51,7 @@ public final class CheckpointBench {
   public static CheckpointBenchReport run(
       Shape shape, Path folder, int repetitions, long stagingBytes) {
     double stepSeconds =
-        new StepBench(
-                shape, ScalarType.BFLOAT16, Kernels.FUSED, Optional.empty(), STEP_REPETITIONS)
+        new StepBench(shape, ScalarType.BFLOAT16, Kernels.FUSED, Optional.empty(), STEP_REPETITIONS)
             .run()
             .stepSeconds();
     try {

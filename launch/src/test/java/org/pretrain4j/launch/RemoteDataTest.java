@@ -178,7 +178,7 @@ class RemoteDataTest {
     org.apache.hadoop.fs.Path prepared =
         new org.apache.hadoop.fs.Path(folder.resolve("run/data").toUri());
     Random random = new Random(SEED);
-    for (String root : roots().subList(0, 2)) {
+    for (String root : roots()) {
       org.apache.hadoop.fs.Path target = new org.apache.hadoop.fs.Path(root + "-quickstart");
       Configuration settings = new Configuration();
       FileUtil.copy(

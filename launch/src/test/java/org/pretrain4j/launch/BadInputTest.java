@@ -171,7 +171,7 @@ class BadInputTest {
   @Test
   void noCheckpointToGenerateFrom() {
     String error = Cli.run(folder, "generate", "--run", ".", "--prompt", "a").error(ExitCode.USAGE);
-    assertTrue(error.contains("no checkpoint"), error);
+    assertTrue(error.contains("neither config.json nor checkpoints"), error);
   }
 
   @Test

@@ -161,6 +161,9 @@ public final class AsyncCheckpointer implements AutoCloseable {
       throw new CheckpointWriteException(
           "the checkpoint of step " + state.step() + " was broken off",
           new InterruptedIOException("interrupted"));
+    } catch (RuntimeException | Error e) {
+      staging.abandon(); // Else the writer would wait for the rest for ever.
+      throw e;
     }
     blocked.complete(secondsSince(begin));
     return inFlight;
@@ -184,7 +187,7 @@ public final class AsyncCheckpointer implements AutoCloseable {
     try {
       staged.publishWhenComplete(worldSize, state, settings.publishTimeout());
     } catch (CheckpointWriteException e) {
-      staged.discard();
+      staged.discardAfter(e);
       throw e;
     }
     published.accept(state.step());

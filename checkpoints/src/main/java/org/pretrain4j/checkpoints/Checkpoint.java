@@ -145,9 +145,9 @@ public final class Checkpoint {
     verifySizes();
     List<ParallelTasks.Task> tasks = new ArrayList<>();
     for (Manifest.Shard shard : manifest.shards()) {
-      int blocks =
-          Math.toIntExact(Math.ceilDiv(shard.bytes(), (long) BlockChecksums.DEFAULT_BLOCK_BYTES));
-      int step = (int) (PIECE_BYTES / BlockChecksums.DEFAULT_BLOCK_BYTES);
+      BlockChecksums checksums = summary(shard).checksums();
+      int blocks = checksums.blocks().length;
+      int step = (int) Math.max(1, PIECE_BYTES / checksums.blockBytes());
       for (int block = 0; block < blocks; block += step) {
         int first = block;
         int end = Math.min(blocks, block + step);

@@ -85,6 +85,8 @@ public final class CheckpointDiff {
     compare(differences, "tokens", left.tokens(), right.tokens());
     compare(differences, "stage", left.stage(), right.stage());
     compare(differences, "tokens_by_dataset", left.tokensByDataset(), right.tokensByDataset());
+    compare(differences, "dataset_checksums", left.datasetChecksums(), right.datasetChecksums());
+    compare(differences, "data_changes", left.dataChanges(), right.dataChanges());
     compare(differences, "seed", left.seed(), right.seed());
     compare(differences, "counters", left.counters(), right.counters());
     compare(differences, "spike_window", left.spikeWindow(), right.spikeWindow());

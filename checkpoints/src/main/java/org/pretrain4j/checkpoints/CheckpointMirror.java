@@ -2,9 +2,11 @@ package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.storage.BlockChecksums;
@@ -21,6 +23,8 @@ import org.pretrain4j.configuration.UserException;
 public final class CheckpointMirror implements AutoCloseable {
   private static final String ATTEMPT = "mirror";
   private static final int PIECE_BYTES = 8 << 20;
+  private static final long NONE = -1;
+  private static final long SECONDS_UNTIL_INTERRUPTED = 5;
 
   private final CheckpointStore source;
   private final CheckpointStore target;
@@ -28,6 +32,9 @@ public final class CheckpointMirror implements AutoCloseable {
   private final ExecutorService background =
       Executors.newSingleThreadExecutor(
           Thread.ofPlatform().name("checkpoint-mirror").daemon().factory());
+  private volatile long copying = NONE;
+  private volatile boolean spared;
+  private volatile boolean givenUp;
 
   /**
    * Copies from one store to another.
@@ -45,25 +52,95 @@ public final class CheckpointMirror implements AutoCloseable {
    * up to the given step. A failure is only a warning: the next call tries again.
    */
   public void copyInBackground(long upToStep) {
-    background.execute(() -> copyMissing(upToStep));
+    background.execute(
+        () -> {
+          try {
+            copyMissing(upToStep);
+          } catch (RuntimeException e) {
+            failed(e);
+          }
+        });
   }
 
   /**
    * As {@link #copyInBackground}, and then pins in the target what is pinned in the source and
-   * deletes there what neither the policy keeps nor the source has.
+   * deletes there what neither the policy keeps nor the source has; and in the source what was only
+   * kept until it was copied.
    */
   public void followInBackground(long upToStep, RetentionPolicy policy) {
     background.execute(
         () -> {
           try {
-            if (copyMissing(upToStep)) {
-              source.tags().forEach(this::pinCopy);
-              target.retain(policy, Set.copyOf(source.steps()), warn);
+            boolean complete = copyMissing(upToStep);
+            if (spared && !givenUp) {
+              spared = false;
+              retainSource(policy);
             }
-          } catch (UserException e) {
-            warn.accept("the copies in " + target.root() + " can't follow: " + e.getMessage());
+            if (complete) {
+              followTags();
+              target.retain(policy, Set.copyOf(source.steps())::contains, warn);
+            }
+          } catch (RuntimeException e) {
+            failed(e);
           }
         });
+  }
+
+  /** The copies go on with the next save; a run that gives them up knows why they fail. */
+  private void failed(RuntimeException reason) {
+    if (!givenUp) {
+      warn.accept("the copies in " + target.root() + " can't follow: " + reason.getMessage());
+    }
+  }
+
+  /**
+   * Deletes in the source what the policy does not keep, but not what is just being copied: else a
+   * copy that takes longer than the time between saves would never come to its end. What goes
+   * before it was copied is warned about.
+   *
+   * @throws CheckpointWriteException if one can't be deleted
+   */
+  public void retainSource(RetentionPolicy policy) {
+    List<Long> deleted = source.retain(policy, this::isCopying, warn);
+    if (deleted.isEmpty()) {
+      return;
+    }
+    try {
+      unpinCopies(deleted); // Retention deletes nothing that is pinned.
+      for (long step : deleted) {
+        if (!target.steps().contains(step)) {
+          warn.accept(
+              "step %d was deleted before it was copied to %s: copying is slower than saving; save less often or keep more"
+                  .formatted(step, target.root()));
+        }
+      }
+    } catch (UserException e) {
+      failed(e);
+    }
+  }
+
+  private void followTags() {
+    unpinCopies(source.steps());
+    source.tags().forEach(this::pinCopy);
+  }
+
+  /** Pins of other steps stay: a source that was lost knows nothing about them. */
+  private void unpinCopies(List<Long> known) {
+    Set<String> pinned = source.tags().keySet();
+    target
+        .tags()
+        .forEach(
+            (tag, step) -> {
+              if (known.contains(step) && !pinned.contains(tag)) {
+                target.unpin(tag);
+              }
+            });
+  }
+
+  private boolean isCopying(long step) {
+    boolean is = step == copying;
+    spared |= is;
+    return is;
   }
 
   private void pinCopy(String tag, long step) {
@@ -76,18 +153,24 @@ public final class CheckpointMirror implements AutoCloseable {
   private boolean copyMissing(long upToStep) {
     boolean complete = true;
     for (long step : source.steps().reversed()) {
-      if (Thread.currentThread().isInterrupted()) {
+      if (givenUp) {
         return false;
       }
       try {
         if (step <= upToStep) {
+          copying = step;
           copy(step);
         }
-      } catch (UserException e) {
+      } catch (RuntimeException e) {
+        if (givenUp) {
+          return false;
+        }
         if (source.steps().contains(step)) { // Else it was deleted in the meantime.
           complete = false;
           warn.accept("a checkpoint was not copied: " + e.getMessage());
         }
+      } finally {
+        copying = NONE;
       }
     }
     return complete;
@@ -118,12 +201,13 @@ public final class CheckpointMirror implements AutoCloseable {
     Path staging = target.stage(step, ATTEMPT).folder();
     try {
       for (Manifest.Shard shard : checkpoint.manifest().shards()) {
-        copyShard(checkpoint, shard, new Path(staging, shard.file()));
-        copySmall(checkpoint, shard.checksumsFile(), staging);
+        copyShard(checkpoint, shard, staging);
       }
       copySmall(checkpoint, Manifest.FILE_NAME, staging);
       target.files().syncFolder(staging);
-      target.publish(step, ATTEMPT, staging);
+      // A copy of another step that broke off goes on later, if its source is still there.
+      Set<Long> wanted = Set.copyOf(source.steps());
+      target.publish(step, ATTEMPT, staging, leftover -> !wanted.contains(leftover));
     } catch (IOException e) {
       throw new CheckpointWriteException(
           "the copy of step %d can't be written to %s".formatted(step, target.root()), e);
@@ -143,17 +227,28 @@ public final class CheckpointMirror implements AutoCloseable {
     }
   }
 
-  private void copyShard(Checkpoint checkpoint, Manifest.Shard shard, Path to) throws IOException {
+  /**
+   * The file of checksums comes after the shard is durable. Without it a shard may look whole to a
+   * process that was killed and started again, and still be lost when the machine goes down.
+   */
+  private void copyShard(Checkpoint checkpoint, Manifest.Shard shard, Path staging)
+      throws IOException {
     DurableFileSystem targetFiles = target.files();
+    Path to = new Path(staging, shard.file());
+    Path synced = new Path(staging, shard.checksumsFile());
     BlockChecksums checksums = checkpoint.summary(shard).checksums();
-    if (targetFiles.exists(to) && targetFiles.length(to) == shard.bytes()) {
+    if (targetFiles.exists(synced)
+        && targetFiles.exists(to)
+        && targetFiles.length(to) == shard.bytes()) {
       try {
         new BlockReader(targetFiles, to, checksums).verify(0, checksums.blocks().length);
+        copySmall(checkpoint, shard.checksumsFile(), staging);
         return; // Copied before the last attempt broke off.
       } catch (IOException e) {
         warn.accept("copied again: " + e.getMessage());
       }
     }
+    targetFiles.delete(synced); // It must not speak for a shard that is just being overwritten.
     Path from = new Path(checkpoint.folder(), shard.file());
     BlockReader reader = new BlockReader(checkpoint.files(), from, checksums);
     byte[] piece = new byte[(int) Math.min(PIECE_BYTES, shard.bytes())];
@@ -171,6 +266,7 @@ public final class CheckpointMirror implements AutoCloseable {
       }
       out.finish();
     }
+    copySmall(checkpoint, shard.checksumsFile(), staging);
   }
 
   private void copySmall(Checkpoint checkpoint, String name, Path staging) throws IOException {
@@ -180,7 +276,13 @@ public final class CheckpointMirror implements AutoCloseable {
 
   /** Gives up the copies in the background; a later start goes on with what is missing. */
   public void giveUp() {
+    givenUp = true;
     background.shutdownNow();
+    try {
+      background.awaitTermination(SECONDS_UNTIL_INTERRUPTED, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** Waits for the copies in the background. */

@@ -27,17 +27,22 @@ public final class CheckpointReshard {
   public static void reshard(Checkpoint source, CheckpointStore target, int worldSize) {
     StagedCheckpoint staged = target.stage(source.step(), "reshard");
     List<FlatRange> cuts = cut(source.layout().elements(), worldSize);
-    for (int rank = 0; rank < worldSize; rank++) {
-      FlatRange range = cuts.get(rank);
-      staged.writeShard(
-          rank,
-          worldSize,
-          source.layout(),
-          List.of(range),
-          source.kinds(),
-          shard -> stream(source, range, shard));
+    try {
+      for (int rank = 0; rank < worldSize; rank++) {
+        FlatRange range = cuts.get(rank);
+        staged.writeShard(
+            rank,
+            worldSize,
+            source.layout(),
+            List.of(range),
+            source.kinds(),
+            shard -> stream(source, range, shard));
+      }
+      staged.publish(worldSize, source.state());
+    } catch (RuntimeException e) {
+      staged.discardAfter(e);
+      throw e;
     }
-    staged.publish(worldSize, source.state());
   }
 
   private static List<FlatRange> cut(long elements, int worldSize) {

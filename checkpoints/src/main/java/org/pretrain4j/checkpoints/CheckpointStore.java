@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.function.LongPredicate;
 import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -43,6 +44,7 @@ public final class CheckpointStore {
   private final InstantSource clock;
   private final Tags tags;
   private final Set<Path> verified = new HashSet<>();
+  private final Object retaining = new Object();
 
   /**
    * A store in a folder, which need not exist yet.
@@ -117,8 +119,16 @@ public final class CheckpointStore {
     return clock.instant().getEpochSecond();
   }
 
-  /** Moves a complete staged folder to its final name. */
+  /** Moves a complete staged folder to its final name; what the attempt staged before goes. */
   void publish(long step, String attempt, Path staged) throws IOException {
+    publish(step, attempt, staged, earlier -> earlier <= step);
+  }
+
+  /**
+   * @param isLeftover which other steps that the attempt staged are given up
+   */
+  void publish(long step, String attempt, Path staged, LongPredicate isLeftover)
+      throws IOException {
     Path published = new Path(root, name(step));
     if (files.exists(published)) {
       // Stays readable under its new name until the new one is in place.
@@ -128,7 +138,9 @@ public final class CheckpointStore {
       verified.remove(published);
     }
     files.rename(staged, published);
-    clean(staging -> Long.parseLong(staging.group(1)) <= step && staging.group(2).equals(attempt));
+    clean(
+        staging ->
+            staging.group(2).equals(attempt) && isLeftover.test(Long.parseLong(staging.group(1))));
   }
 
   /**
@@ -226,24 +238,30 @@ public final class CheckpointStore {
    * @throws CheckpointWriteException if one can't be deleted
    */
   public List<Long> retain(RetentionPolicy policy, Consumer<String> warn) {
-    return retain(policy, Set.of(), warn);
+    return retain(policy, step -> false, warn);
   }
 
-  /** As the other one, and the spared steps stay, too. */
-  List<Long> retain(RetentionPolicy policy, Set<Long> spared, Consumer<String> warn) {
-    List<Candidate> doomed =
-        doomed(policy, warn).stream()
-            .filter(candidate -> !spared.contains(candidate.step()))
-            .toList();
-    for (Candidate candidate : doomed) {
-      delete(candidate);
+  /**
+   * As the other one, and the spared steps stay, too.
+   *
+   * @param isSpared asked just before a checkpoint is deleted
+   */
+  List<Long> retain(RetentionPolicy policy, LongPredicate isSpared, Consumer<String> warn) {
+    synchronized (retaining) {
+      List<Long> deleted = new ArrayList<>();
+      for (Candidate candidate : doomed(policy, warn)) {
+        if (!isSpared.test(candidate.step())) {
+          delete(candidate);
+          deleted.add(candidate.step());
+        }
+      }
+      try {
+        cleanDeleted();
+      } catch (IOException e) {
+        throw new CheckpointWriteException("old checkpoints in " + root + " can't be deleted", e);
+      }
+      return deleted;
     }
-    try {
-      cleanDeleted();
-    } catch (IOException e) {
-      throw new CheckpointWriteException("old checkpoints in " + root + " can't be deleted", e);
-    }
-    return doomed.stream().map(Candidate::step).toList();
   }
 
   /** The steps that {@link #retain} would delete, newest first; deletes nothing. */

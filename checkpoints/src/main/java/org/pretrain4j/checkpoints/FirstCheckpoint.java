@@ -43,28 +43,34 @@ public final class FirstCheckpoint {
     }
     StagedCheckpoint staged = store.stage(state.step(), "import");
     float[] values = new float[PIECE_ELEMENTS];
-    staged.writeShard(
-        0,
-        1,
-        layout,
-        List.of(new FlatRange(0, layout.elements())),
-        KINDS,
-        shard -> {
-          for (String kind : KINDS) {
-            boolean weights = kind.equals(CheckpointTensors.MASTER);
-            Arrays.fill(values, 0);
-            for (FlatLayout.Entry entry : layout.entries()) {
-              long elements = entry.elements();
-              for (long from = 0; from < elements; from += PIECE_ELEMENTS) {
-                int length = (int) Math.min(PIECE_ELEMENTS, elements - from);
-                if (weights) {
-                  tensors.read(entry.name(), from, values, length);
+    try {
+      staged.writeShard(
+          0,
+          1,
+          layout,
+          List.of(new FlatRange(0, layout.elements())),
+          KINDS,
+          shard -> {
+            for (String kind : KINDS) {
+              boolean weights = kind.equals(CheckpointTensors.MASTER);
+              Arrays.fill(values, 0);
+              for (FlatLayout.Entry entry : layout.entries()) {
+                long elements = entry.elements();
+                for (long from = 0; from < elements; from += PIECE_ELEMENTS) {
+                  int length = (int) Math.min(PIECE_ELEMENTS, elements - from);
+                  if (weights) {
+                    tensors.read(entry.name(), from, values, length);
+                  }
+                  shard.write(
+                      MemorySegment.ofArray(values).asSlice(0, (long) length * Float.BYTES));
                 }
-                shard.write(MemorySegment.ofArray(values).asSlice(0, (long) length * Float.BYTES));
               }
             }
-          }
-        });
-    staged.publish(1, state);
+          });
+      staged.publish(1, state);
+    } catch (RuntimeException e) {
+      staged.discardAfter(e);
+      throw e;
+    }
   }
 }

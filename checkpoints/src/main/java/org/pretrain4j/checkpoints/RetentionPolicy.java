@@ -31,6 +31,6 @@ public record RetentionPolicy(int keepLast, long keepEverySteps, Duration keepYo
 
   boolean keepsByStepOrAge(long step, Instant savedAt, Instant now) {
     return (keepEverySteps > 0 && step % keepEverySteps == 0)
-        || savedAt.plus(keepYoungerThan).isAfter(now);
+        || Duration.between(savedAt, now).compareTo(keepYoungerThan) < 0;
   }
 }

@@ -150,8 +150,7 @@ public final class StagedCheckpoint {
             checksums.blockBytes(),
             checksums.toHex());
     // As soon as rank 0 sees the last summary it may rename the folder: the summary appears when
-    // all
-    // is durable, and nothing in here comes after it. Rank 0 syncs the folder.
+    // all is durable, and nothing in here comes after it. Rank 0 syncs the folder.
     Path hidden = new Path(folder, "." + summaryPath.getName());
     SealedJson.write(files, hidden, summary);
     files.renameUnsynced(hidden, summaryPath);
@@ -244,6 +243,15 @@ public final class StagedCheckpoint {
       files.delete(folder);
     } catch (IOException e) {
       throw new CheckpointWriteException("the folder " + folder + " can't be deleted", e);
+    }
+  }
+
+  /** As {@link #discard}, after a failure that the caller passes on. */
+  void discardAfter(Throwable reason) {
+    try {
+      discard();
+    } catch (CheckpointWriteException e) {
+      reason.addSuppressed(e);
     }
   }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -172,5 +173,21 @@ class AsyncCheckpointerTest {
     CheckpointWriteException missing =
         assertThrows(CheckpointWriteException.class, checkpointer::close);
     assertTrue(missing.getMessage().contains("rank 1 has not written"), missing.getMessage());
+  }
+
+  @Test
+  void valuesThatCannotBeReadEndTheSave() {
+    List<FlatRange> all = List.of(new FlatRange(0, LAYOUT.elements()));
+    Arena arena = Arena.ofShared();
+    Map<String, MemorySegment> values =
+        Map.of("master", arena.allocate(Float.BYTES * LAYOUT.elements()));
+    arena.close();
+    AsyncCheckpointer checkpointer =
+        new AsyncCheckpointer(store, "a", 0, 1, settings(1000), step -> {});
+    assertThrows(
+        IllegalStateException.class,
+        () -> checkpointer.save(LAYOUT, all, values, SavedRun.state(10)));
+    String problem = checkpointer.close(Duration.ofSeconds(30)).orElseThrow();
+    assertTrue(problem.contains("broken off"), problem);
   }
 }

@@ -4,16 +4,25 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
 import org.junit.jupiter.api.Test;
+import org.pretrain4j.checkpoints.safetensors.DType;
+import org.pretrain4j.checkpoints.safetensors.TensorSpec;
+import org.pretrain4j.checkpoints.storage.BlockChecksums;
+import org.pretrain4j.checkpoints.storage.ChecksummedOutput;
 import org.pretrain4j.checkpoints.storage.CrashingFileSystem;
 import org.pretrain4j.checkpoints.storage.CrashingFileSystem.Survival;
+import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.tensors.MapTensors;
 
 class CheckpointToolsTest {
   private static final FlatLayout LAYOUT = SavedRun.layout(2100, 3, 700);
@@ -188,5 +197,116 @@ class CheckpointToolsTest {
     assertTrue(listing.get(0).problem().isEmpty());
     assertTrue(listing.get(1).problem().orElseThrow().contains("rank-00001-of-00002.json"));
     assertTrue(CheckpointListing.verify(store, 10).problem().isEmpty());
+  }
+
+  @Test
+  void everyFieldOfTheStateIsCompared() {
+    SavedRun.save(store, 10, LAYOUT, 1);
+    List<FlatRange> all = List.of(new FlatRange(0, LAYOUT.elements()));
+    CheckpointState other =
+        CheckpointState.builder(20)
+            .tokens(7)
+            .stage("math")
+            .tokensByDataset(Map.of("math", 7L))
+            .datasetChecksums(Map.of("math", "00000000"))
+            .dataChanges(List.of(new DataChange(3, List.of("mixture"), List.of(), Map.of())))
+            .seed(1)
+            .counters(Map.of("skipped_steps", 1L))
+            .spikeWindow(List.of(1.0))
+            .configuration("x")
+            .versions(Map.of("java", "1"))
+            .build();
+    StagedCheckpoint staged = store(disk, "second").stage(20, "a");
+    staged.writeShard(0, 1, LAYOUT, all, SavedRun.values(10, all));
+    staged.publish(1, other);
+    CheckpointDiff.Differences differences =
+        CheckpointDiff.compare(store.open(10), store(disk, "second").open(20));
+    List<String> fields =
+        Stream.of(CheckpointState.class.getRecordComponents())
+            .map(field -> field.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT))
+            .toList();
+    assertEquals(fields, List.copyOf(differences.state().keySet()));
+  }
+
+  @Test
+  void aBadSourceLeavesNothingStaged() throws IOException {
+    SavedRun.save(store, 10, LAYOUT, 2);
+    disk.delete(new Path("crash:///first/step-0000000010/rank-00001-of-00002.safetensors"), false);
+    assertThrows(
+        DamagedCheckpointException.class,
+        () -> CheckpointReshard.reshard(store.open(10), store(disk, "second"), 3));
+    assertEquals(0, disk.listStatus(new Path("crash:///second")).length);
+    FlatLayout layout = SavedRun.layout(5);
+    TensorSpec spec = new TensorSpec("model.layers.0.weight", DType.F32, List.of(1L, 5L));
+    MapTensors cutShort = new MapTensors().put(spec, new float[2]);
+    assertThrows(
+        IndexOutOfBoundsException.class,
+        () -> FirstCheckpoint.write(cutShort, layout, store(disk, "third"), SavedRun.state(0)));
+    assertEquals(0, disk.listStatus(new Path("crash:///third")).length);
+  }
+
+  @Test
+  void blocksOfAnotherSizeAreVerifiedToTheLast() throws IOException {
+    SavedRun.save(store, 10, LAYOUT, 1);
+    Path folder = new Path("crash:///first/step-0000000010");
+    Path summaryPath = new Path(folder, ShardSummary.summaryName(0, 1));
+    Path shard = new Path(folder, ShardSummary.shardName(0, 1));
+    DurableFileSystem files = disk.durable();
+    ShardSummary old = SealedJson.read(files, summaryPath, ShardSummary.class).value();
+    int blockBytes = 1000;
+    byte[] content = files.read(shard);
+    BlockChecksums checksums;
+    try (ChecksummedOutput out = files.create(shard, blockBytes)) {
+      out.write(content, 0, content.length);
+      checksums = out.finish();
+    }
+    String crc =
+        SealedJson.write(
+            files,
+            summaryPath,
+            new ShardSummary(
+                old.format(),
+                old.version(),
+                old.step(),
+                old.attempt(),
+                old.rank(),
+                old.worldSize(),
+                old.file(),
+                old.bytes(),
+                old.dataStart(),
+                old.layoutFingerprint(),
+                old.kinds(),
+                old.ranges(),
+                blockBytes,
+                checksums.toHex()));
+    Path manifestPath = new Path(folder, Manifest.FILE_NAME);
+    Manifest manifest = SealedJson.read(files, manifestPath, Manifest.class).value();
+    Manifest.Shard first = manifest.shards().getFirst();
+    SealedJson.write(
+        files,
+        manifestPath,
+        new Manifest(
+            manifest.format(),
+            manifest.version(),
+            manifest.step(),
+            manifest.savedAtSeconds(),
+            manifest.attempt(),
+            1,
+            manifest.kinds(),
+            manifest.layout(),
+            List.of(
+                new Manifest.Shard(
+                    0,
+                    first.file(),
+                    first.bytes(),
+                    first.dataStart(),
+                    first.ranges(),
+                    first.checksumsFile(),
+                    crc)),
+            manifest.state()));
+    store.open(10).verify();
+    content[content.length - 1] ^= 1;
+    files.write(shard, content);
+    assertThrows(DamagedCheckpointException.class, () -> store.open(10).verify());
   }
 }

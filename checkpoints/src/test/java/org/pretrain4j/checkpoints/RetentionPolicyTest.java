@@ -59,6 +59,11 @@ class RetentionPolicyTest {
   }
 
   @Test
+  void anAgeBeyondAllTimesKeepsAll() {
+    assertEquals(8, kept(1, 0, Duration.ofSeconds(Long.MAX_VALUE)).size());
+  }
+
+  @Test
   void thePinnedStayUntilTheyAreUnpinned() {
     store.pin(2, "best");
     store.pin(4, "paper");

@@ -4,12 +4,15 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.OpenOption;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSError;
@@ -62,6 +65,7 @@ public final class DurableFileSystem {
   /** This one if the path is on it, else the one that the path is on. */
   public DurableFileSystem holding(Path path) throws IOException {
     return files.getUri().getScheme().equals(path.toUri().getScheme())
+            && Objects.equals(files.getUri().getAuthority(), path.toUri().getAuthority())
         ? this
         : of(path.getFileSystem(new Configuration()));
   }
@@ -218,8 +222,20 @@ public final class DurableFileSystem {
     if (files.exists(to)) {
       throw new IOException("can't rename " + from + ": " + to + " exists");
     }
-    if (!files.rename(from, to)) {
+    if (local) {
+      moveLocal(localPath(from), localPath(to));
+    } else if (!files.rename(from, to)) {
       throw new IOException("could not rename " + from + " to " + to);
+    }
+  }
+
+  /** Hadoop's own rename copies and deletes where the system refuses, which is not atomic. */
+  private static void moveLocal(java.nio.file.Path from, java.nio.file.Path to) throws IOException {
+    try {
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+    } catch (FileSystemException e) {
+      String reason = e.getReason() == null ? e.getClass().getSimpleName() : e.getReason();
+      throw new IOException("could not rename %s to %s: %s".formatted(from, to, reason), e);
     }
   }
 

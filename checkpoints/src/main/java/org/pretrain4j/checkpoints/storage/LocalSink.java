@@ -15,11 +15,20 @@ final class LocalSink implements ByteSink {
   private static final long BYTES_BETWEEN_SYNCS = 128L << 20;
 
   private final FileChannel channel;
+  private final long bytesBetweenSyncs;
   private long unsynced;
   private FutureTask<Void> syncing;
 
   LocalSink(FileChannel channel) {
+    this(channel, BYTES_BETWEEN_SYNCS);
+  }
+
+  /**
+   * @param bytesBetweenSyncs after so many bytes the disk is told to begin
+   */
+  LocalSink(FileChannel channel, long bytesBetweenSyncs) {
     this.channel = channel;
+    this.bytesBetweenSyncs = bytesBetweenSyncs;
   }
 
   @Override
@@ -28,7 +37,7 @@ final class LocalSink implements ByteSink {
     while (bytes.hasRemaining()) {
       channel.write(bytes);
     }
-    if (unsynced >= BYTES_BETWEEN_SYNCS && (syncing == null || syncing.isDone())) {
+    if (unsynced >= bytesBetweenSyncs && (syncing == null || syncing.isDone())) {
       awaitSync();
       unsynced = 0;
       syncing =

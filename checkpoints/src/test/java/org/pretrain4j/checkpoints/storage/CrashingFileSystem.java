@@ -97,6 +97,11 @@ public final class CrashingFileSystem extends FileSystem {
     crashAfter = operations + more;
   }
 
+  /** Goes on with everything that is there, synced or not, as if only the process had died. */
+  public synchronized void restart() {
+    crashAfter = Long.MAX_VALUE;
+  }
+
   /** Lets one operation fail, counted from now on from 0. */
   public synchronized void failAt(long more) {
     failAt = operations + more;
@@ -289,7 +294,7 @@ public final class CrashingFileSystem extends FileSystem {
           }
           System.arraycopy(from, offset, file.bytes, file.length, written);
           file.length += written;
-          freeBytes -= written;
+          freeBytes -= freeBytes == Long.MAX_VALUE ? 0 : written;
         }
         operate("write to " + path);
         if (written < length) {

@@ -12,6 +12,7 @@ import org.pretrain4j.checkpoints.CheckpointConfig;
 import org.pretrain4j.checkpoints.CheckpointMirror;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.CheckpointWriteException;
+import org.pretrain4j.checkpoints.RetentionPolicy;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.Collectives;
 
@@ -88,12 +89,14 @@ final class CheckpointSaver implements AutoCloseable {
 
   /** On rank 0, in the background. */
   private void published(long step) {
+    RetentionPolicy policy = config.checkpoints().retention();
     try {
-      store.retain(config.checkpoints().retention(), warnings::add);
+      mirror.ifPresentOrElse(
+          copies -> copies.retainSource(policy), () -> store.retain(policy, warnings::add));
     } catch (UserException e) {
       warnings.add("old checkpoints stay for now: " + e.getMessage());
     }
-    mirror.ifPresent(copies -> copies.followInBackground(step, config.checkpoints().retention()));
+    mirror.ifPresent(copies -> copies.followInBackground(step, policy));
   }
 
   /** Whether the save in the background has failed on this rank: then the run must end. */
@@ -125,7 +128,9 @@ final class CheckpointSaver implements AutoCloseable {
   }
 
   /**
-   * Waits until all is saved and, where copies are wanted, copied.
+   * Waits until all is saved and, where copies are wanted, copied. A run that is stopped before its
+   * last step does not wait for copies: the time that it is given may be short, and its next start
+   * goes on with them.
    *
    * @throws CheckpointWriteException if the last save can't be written on any rank
    */
@@ -138,7 +143,11 @@ final class CheckpointSaver implements AutoCloseable {
     awaitEarlier();
     blockedByIt += block(start);
     collect();
-    work.await("copying to the mirror", this::closeMirror);
+    if (rank.stepsDone() < config.totalSteps()) {
+      mirror.ifPresent(CheckpointMirror::giveUp);
+    } else {
+      work.await("copying to the mirror", this::closeMirror);
+    }
     drainWarnings();
     finished = true;
   }

@@ -64,6 +64,14 @@ final class CheckpointSearch {
           try (CheckpointMirror back = new CheckpointMirror(mirror, store, warn)) {
             back.copyAnew(found.step());
           }
+          mirror
+              .tags()
+              .forEach(
+                  (tag, step) -> {
+                    if (step == found.step()) {
+                      store.pin(step, tag);
+                    }
+                  });
         });
     return copy.map(found -> store.open(found.step()));
   }

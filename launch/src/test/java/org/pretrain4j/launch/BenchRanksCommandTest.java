@@ -25,7 +25,8 @@ final class BenchRanksCommandTest {
     boolean mpirun =
         List.of(System.getenv("PATH").split(":")).stream()
             .anyMatch(folder -> Files.isExecutable(Path.of(folder, "mpirun")));
-    assumeTrue(mpirun || !engine.equals("mpi"), "no mpirun here");
+    assumeTrue(
+        mpirun || "true".equals(System.getenv("CI")) || !engine.equals("mpi"), "no mpirun here");
     Cli.Result result =
         Cli.run(
                 temp,

@@ -113,14 +113,87 @@ class ClusterScriptsTest {
     assertEquals(0, result.exitCode(), result.output());
   }
 
+  /** A program of the given lines. */
+  private Path program(String name, String lines) throws IOException {
+    Path script = temporary.resolve(name);
+    Files.writeString(script, "#!/bin/bash\n" + lines);
+    assertTrue(script.toFile().setExecutable(true));
+    return script;
+  }
+
+  /**
+   * One start of a job in a Slurm that is played: the ranks are the given lines, and what the
+   * script asks of Slurm is its output.
+   */
+  private String slurmJob(int start, String ranks) throws Exception {
+    program("srun", ranks);
+    // As Slurm does, entering the queue again ends the script.
+    program("scontrol", "echo scontrol $*\nkill -KILL $PPID\n");
+    program("scancel", "echo scancel $*\n");
+    return run(
+            Map.of(
+                "PATH", temporary + ":" + System.getenv("PATH"),
+                "PRETRAIN4J", "unused",
+                "PRETRAIN4J_RESTARTS", "2",
+                "SLURM_RESTART_COUNT", Integer.toString(start),
+                "SLURM_SUBMIT_DIR", temporary.toString(),
+                "SLURM_JOB_ID", "7",
+                "SLURM_JOB_NUM_NODES", "1"),
+            List.of(FOLDER.resolve("slurm/run-ranks").toString(), "train", "run.yaml"))
+        .output();
+  }
+
+  private static String rankAtStep(int step) {
+    return "mkdir -p $PRETRAIN4J_RECORDS\n"
+        + "echo '{\"rank\":0,\"step\":"
+        + step
+        + "}' >$PRETRAIN4J_RECORDS/rank-0.json\n";
+  }
+
+  @Test
+  void slurmQueuesAJobAgainAsLongAsItGetsFurther() throws Exception {
+    int start = 0;
+    for (int step = 0; step < 5; step++) {
+      String output = slurmJob(start++, rankAtStep(step) + "exit 1\n");
+      assertTrue(output.contains("scontrol requeue 7"), output);
+    }
+    for (int vain = 0; vain < 2; vain++) {
+      String output = slurmJob(start++, rankAtStep(3) + "exit 3\n");
+      assertTrue(output.contains("scontrol requeue 7"), output);
+    }
+    // Saved at the end of its time, which is no failure.
+    String saved = "trap 'exit 75' TERM\nkill -USR1 $PPID\nsleep 1\nexit 75\n";
+    String output = slurmJob(start++, saved);
+    assertTrue(output.contains("scancel --signal=TERM 7"), output);
+    assertTrue(output.contains("scontrol requeue 7"), output);
+    output = slurmJob(start, rankAtStep(4) + "exit 137\n");
+    assertTrue(output.contains("gave up after 9 attempts"), output);
+  }
+
+  @Test
+  void slurmDoesNotRepeatAMistakeOfTheUser() throws Exception {
+    String output = slurmJob(0, "exit 2\n");
+    assertTrue(output.contains("starting again would not help"), output);
+  }
+
+  @Test
+  void aPodThatOnlyFollowsAnotherOneIsNoFailureOfItsOwn() throws Exception {
+    Map<String, String> actions = new HashMap<>();
+    for (JsonNode rule : manifest().get(1).at("/spec/podFailurePolicy/rules")) {
+      for (JsonNode code : rule.at("/onExitCodes/values")) {
+        actions.put(code.asText(), rule.get("action").asText());
+      }
+    }
+    assertEquals(Map.of("2", "FailJob", "4", "FailJob", "71", "Ignore", "75", "Ignore"), actions);
+  }
+
   private Result mpirun(String program, Map<String, String> more, String... options)
       throws Exception {
-    assumeTrue(run(Map.of(), List.of("sh", "-c", "command -v mpirun")).exitCode() == 0);
-    Path script = temporary.resolve("program");
-    Files.writeString(script, "#!/bin/sh\n" + program);
-    assertTrue(script.toFile().setExecutable(true));
+    boolean present = run(Map.of(), List.of("sh", "-c", "command -v mpirun")).exitCode() == 0;
+    assumeTrue(present || "true".equals(System.getenv("CI")), "mpirun is missing");
     Map<String, String> environment = new HashMap<>(more);
-    environment.put("PRETRAIN4J", script.toString());
+    environment.put("PRETRAIN4J", program("program", program).toString());
+    environment.put("PRETRAIN4J_RECORDS", temporary.resolve("records").toString());
     List<String> command = new ArrayList<>();
     command.add(FOLDER.resolve("mpirun/run").toString());
     command.addAll(List.of(options));
@@ -145,6 +218,25 @@ class ClusterScriptsTest {
     assertTrue(result.output().contains("0 of 2 runs train run.yaml"), result.output());
     assertTrue(result.output().contains("1 of 2 runs train run.yaml"), result.output());
     assertTrue(result.output().contains("attempt 1 failed with exit code 7"), result.output());
+  }
+
+  @Test
+  @Tag("slow")
+  void mpirunStartsARunAgainAsLongAsItGetsFurther() throws Exception {
+    Result result =
+        mpirun(
+            "mkdir -p $PRETRAIN4J_RECORDS\n"
+                + "step=$((PRETRAIN4J_ATTEMPT < 4 ? PRETRAIN4J_ATTEMPT : 3))\n"
+                + "echo \"{\\\"step\\\":$step}\" >$PRETRAIN4J_RECORDS/rank-0.json\n"
+                + "exit 3\n",
+            Map.of("PRETRAIN4J_RESTARTS", "1"),
+            "-n",
+            "1",
+            "--",
+            "train",
+            "run.yaml");
+    assertEquals(3, result.exitCode(), result.output());
+    assertTrue(result.output().contains("gave up after 5 attempts"), result.output());
   }
 
   @Test

@@ -19,11 +19,11 @@ import org.junit.jupiter.api.io.TempDir;
 class KilledRanksTest {
   private static final int KILLS = Integer.getInteger("launch.kills", 100);
   private static final String[] SETTINGS = {
-    "stages.0.steps=260", "checkpoints.every_steps=1", "checkpoints.keep_last=2"
+    "stages.0.steps=500", "checkpoints.every_steps=1", "checkpoints.keep_last=2"
   };
 
   @TempDir Path temporary;
-  private final long seed = System.nanoTime();
+  private final long seed = Long.getLong("launch.seed", System.nanoTime());
   private final Random random = new Random(seed);
 
   @Test

@@ -22,9 +22,6 @@ import org.pretrain4j.trainer.parallel.Collectives;
  * same step.
  */
 final class CheckpointSaver implements AutoCloseable {
-  /** A rank whose disk fails says so at the next save; this is for one that says nothing. */
-  private static final Duration PUBLISH_TIMEOUT = Duration.ofMinutes(30);
-
   /** How long a run that failed holds up its end for the save that is under way. */
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
@@ -42,6 +39,7 @@ final class CheckpointSaver implements AutoCloseable {
   private CompletableFuture<AsyncCheckpointer.Report> inFlight;
   private double blockedByIt;
   private boolean savedBefore;
+  private final Copying copying = new Copying();
   private boolean finished;
   private boolean failed;
   private SaveTimes times = SaveTimes.NONE;
@@ -69,7 +67,10 @@ final class CheckpointSaver implements AutoCloseable {
             new String(collectives.broadcastBytes(id, 0), StandardCharsets.US_ASCII),
             collectives.rank(),
             collectives.worldSize(),
-            new AsyncCheckpointer.Settings(stagingBytes(checkpoints, rank), PUBLISH_TIMEOUT),
+            // A rank whose disk fails says so at the next save; the limit is for one that says
+            // nothing.
+            new AsyncCheckpointer.Settings(
+                stagingBytes(checkpoints, rank), config.parallelism().longWorkTimeout()),
             this::published);
     this.mirror =
         checkpoints
@@ -114,17 +115,17 @@ final class CheckpointSaver implements AutoCloseable {
     long start = System.nanoTime();
     rank.enter("checkpoint");
     awaitEarlier();
-    inFlight =
-        work.await(
-            "copying",
-            () ->
-                checkpointer.save(
-                    rank.parameters(),
-                    rank.shard().ranges(),
-                    rank.shard().values(),
-                    SavedState.of(config, data, stepsDone, rank.guardState())));
+    inFlight = work.await("copying", () -> copying.during(() -> copy(stepsDone)));
     savedBefore = true;
     blockedByIt = block(start);
+  }
+
+  private CompletableFuture<AsyncCheckpointer.Report> copy(long stepsDone) {
+    return checkpointer.save(
+        rank.parameters(),
+        rank.shard().ranges(),
+        rank.shard().values(),
+        SavedState.of(config, data, stepsDone, rank.guardState()));
   }
 
   /**
@@ -228,6 +229,7 @@ final class CheckpointSaver implements AutoCloseable {
       checkpointer.close();
       return;
     }
+    copying.end(failed ? Duration.ZERO : PATIENCE);
     mirror.ifPresent(CheckpointMirror::giveUp);
     Optional<String> problem = checkpointer.close(failed ? Duration.ZERO : PATIENCE);
     if (problem.isPresent() && !failed) {

@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.run;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import org.pretrain4j.checkpoints.Checkpoint;
@@ -30,11 +31,16 @@ final class LeaderSeat implements AutoCloseable {
   /**
    * Locks the folder and finds the checkpoint to go on from.
    *
+   * @param patience how long to wait for another process that has the lock
    * @throws UserException if the run can't begin or go on
    */
   static LeaderSeat take(
-      RunConfig config, TrainingOptions options, CheckpointStore store, TrainingListener listener) {
-    RunFolder folder = RunFolder.open(config);
+      RunConfig config,
+      TrainingOptions options,
+      CheckpointStore store,
+      TrainingListener listener,
+      Duration patience) {
+    RunFolder folder = RunFolder.open(config, patience);
     try {
       Optional<Checkpoint> checkpoint = find(config, folder, options.resume(), store, listener);
       FlatLayout layout = ModelLayout.of(config.model()).parameters();

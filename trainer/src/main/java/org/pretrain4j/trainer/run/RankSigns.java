@@ -106,10 +106,13 @@ final class RankSigns implements AutoCloseable {
     return new FaultInjector(config.faults(), rank, attempt);
   }
 
-  /** Leaves records and stacks behind where this failure is that of a rank that did not come. */
+  /**
+   * Leaves records and stacks behind where this failure is that of a rank that did not come, or
+   * that ended because it hung.
+   */
   void describe(Throwable failure) {
     if (failure instanceof CollectiveException collective
-        && collective.kind() == CollectiveException.Kind.TIMEOUT) {
+        && (collective.kind() == CollectiveException.Kind.TIMEOUT || watchdog.isHangReported())) {
       watchdog.report();
     }
   }

@@ -134,8 +134,25 @@ final class RankTrainer implements AutoCloseable {
         parameters, config.optimizer().weightDecay(), config.optimizer().weightDecayExclude());
   }
 
-  /** Starts from the first values of a new run, or from a checkpoint. */
-  void start(Optional<Checkpoint> checkpoint) {
+  /**
+   * Starts from the first values of a new run, or from a checkpoint.
+   *
+   * @param work within which the values are made or read
+   */
+  void start(Optional<Checkpoint> checkpoint, LongWork work) {
+    work.await(
+        "loading",
+        () -> {
+          load(checkpoint);
+          return null;
+        });
+    OptimizerShard.gather(weights, buckets, collectives);
+    if (step < config.totalSteps()) {
+      rows = share.read(stream, step, config.data().readAheadSteps()).orElse(null);
+    }
+  }
+
+  private void load(Optional<Checkpoint> checkpoint) {
     if (checkpoint.isPresent()) {
       shard.load(checkpoint.get());
       guard.restore(SavedState.guardOf(checkpoint.get().state()));
@@ -144,10 +161,6 @@ final class RankTrainer implements AutoCloseable {
       shard.initialize(new ParameterInitializer(config.model(), config.seed()));
     }
     shard.roundInto(weights);
-    OptimizerShard.gather(weights, buckets, collectives);
-    if (step < config.totalSteps()) {
-      rows = share.read(stream, step, config.data().readAheadSteps()).orElse(null);
-    }
   }
 
   /**

@@ -13,7 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.pretrain4j.checkpoints.DataChange;
 import org.pretrain4j.configuration.ConfigurationWriter;
 import org.pretrain4j.configuration.UserException;
@@ -27,6 +29,7 @@ final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.yaml";
   static final String DATA_CHANGES = "data-changes.json";
   private static final String LOCK = "run.lock";
+  private static final Duration AGAIN = Duration.ofMillis(200);
 
   private final Path path;
   private final FileChannel lockFile;
@@ -39,18 +42,31 @@ final class RunFolder implements AutoCloseable {
   /**
    * Creates the folder where it is missing, and locks it.
    *
-   * @throws UserException if it can't be written, or another process trains in it
+   * @param patience how long to wait for another process that trains in it: the one that a launcher
+   *     replaces may still be ending
+   * @throws UserException if it is no path of a file system of this machine, or can't be written,
+   *     or if another process trains in it and there is no patience
+   * @throws IllegalStateException if another process still trains in it in the end
    */
-  static RunFolder open(RunConfig config) {
-    Path path = Path.of(config.runFolder().orElseThrow());
+  static RunFolder open(RunConfig config, Duration patience) {
+    String name = config.runFolder().orElseThrow();
+    if (name.matches("[A-Za-z][A-Za-z0-9+.-]*:/.*")) {
+      throw new UserException(
+          "run_folder is "
+              + name
+              + ", expected a path of this machine or of a shared file system; only data and"
+              + " checkpoints.folder may be elsewhere");
+    }
+    Path path = Path.of(name);
     try {
       Files.createDirectories(path);
       FileChannel channel =
           FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      if (!lock(channel)) {
+      if (!lock(channel, patience)) {
         channel.close();
-        throw new UserException(
-            "another process trains in " + path + "; wait for it, stop it, or set another name");
+        String message =
+            "another process trains in " + path + "; wait for it, stop it, or set another name";
+        throw patience.isZero() ? new UserException(message) : new IllegalStateException(message);
       }
       return new RunFolder(path, channel);
     } catch (IOException e) {
@@ -58,6 +74,17 @@ final class RunFolder implements AutoCloseable {
           "the run folder " + path + " can't be written (" + e.getMessage() + "); set run_folder",
           e);
     }
+  }
+
+  private static boolean lock(FileChannel channel, Duration patience) throws IOException {
+    long end = System.nanoTime() + patience.toNanos();
+    while (!lock(channel)) {
+      if (System.nanoTime() - end >= 0 || Thread.currentThread().isInterrupted()) {
+        return false;
+      }
+      LockSupport.parkNanos(AGAIN.toNanos());
+    }
+    return true;
   }
 
   private static boolean lock(FileChannel channel) throws IOException {

@@ -1,6 +1,7 @@
 package org.pretrain4j.trainer.run;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -66,7 +67,7 @@ public final class Trainer {
     // A rank whose supervisor was killed must not go on beside those of the next one.
     Supervisor.endWith(environment, () -> Runtime.getRuntime().halt(KILLED));
     try {
-      return world.isSingle() ? asThreads(store) : asProcess(world, backend, store);
+      return world.isSingle() ? asThreads(world, store) : asProcess(world, backend, store);
     } catch (LongWork.Stopped e) {
       List<Long> steps = store.steps();
       return new TrainingResult(steps.isEmpty() ? 0 : steps.getLast(), false, Double.NaN);
@@ -77,12 +78,13 @@ public final class Trainer {
     }
   }
 
-  private TrainingResult asThreads(CheckpointStore store) throws Exception {
+  private TrainingResult asThreads(World world, CheckpointStore store) throws Exception {
     ParallelismConfig parallelism = config.parallelism();
-    int ranks = parallelism.ranks();
+    // A launcher that announces a single process means one rank.
+    int ranks = world.source() == World.Source.NONE ? parallelism.ranks() : 1;
     int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranks);
     AtomicReference<TrainingResult> result = new AtomicReference<>();
-    try (LeaderSeat seat = LeaderSeat.take(config, options, store, listener);
+    try (LeaderSeat seat = LeaderSeat.take(config, options, store, listener, patience(world));
         RankSigns signs = RankSigns.start(config, environment, 0, ranks, ranks)) {
       OpenedData data =
           prepare(longWork(signs.watch(new SoloCollectives())), seat.checkpoint(), true);
@@ -132,7 +134,10 @@ public final class Trainer {
       try (LeaderSeat seat =
           work.await(
               "finding the checkpoint",
-              () -> leads ? LeaderSeat.take(config, options, store, listener) : null)) {
+              () ->
+                  leads
+                      ? LeaderSeat.take(config, options, store, listener, patience(world))
+                      : null)) {
         Optional<LeaderSeat> mine = Optional.ofNullable(seat);
         Optional<Checkpoint> checkpoint = agree(collectives, mine, store);
         // Rank 0 tokenizes what is not tokenized yet; the others find it done.
@@ -144,12 +149,20 @@ public final class Trainer {
           listener.ended(result);
         }
         return result;
+      } catch (LongWork.Stopped e) {
+        throw e; // All ranks leave alike: nobody is to be told of a failure.
       } catch (RuntimeException | InterruptedException | Error e) {
         signs.describe(e);
         collectives.abort(String.valueOf(e.getMessage()));
         throw e;
       }
     }
+  }
+
+  /** How long to wait for a process before this one that has not quite ended yet. */
+  private Duration patience(World world) {
+    boolean launched = world.source() != World.Source.NONE || RankSigns.attempt(environment) > 1;
+    return launched ? config.parallelism().joinTimeout() : Duration.ZERO;
   }
 
   private LongWork longWork(Collectives collectives) {
@@ -175,7 +188,7 @@ public final class Trainer {
       throws InterruptedException {
     ComputeThreads.set(threads);
     try (RankTrainer rank = new RankTrainer(config, collectives, signs, data.stream(), threads)) {
-      rank.start(checkpoint);
+      rank.start(checkpoint, longWork(collectives));
       try (CheckpointSaver saver =
           new CheckpointSaver(
               config, collectives, longWork(collectives), store, data, rank, listener)) {

@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -172,12 +173,20 @@ final class FaultsTest {
     assertEquals(1, warnings.size(), warnings::toString);
     assertTrue(warnings.getFirst().startsWith("rank 2 lags: "), warnings.getFirst());
     assertTrue(warnings.getFirst().contains("most of it in data ("), warnings.getFirst());
-    JsonNode last = run.metrics().getLast();
-    assertEquals(2, last.get("slowest_rank").intValue());
-    assertTrue(last.get("slowest_rank_seconds").doubleValue() >= 0.15, last.toString());
-    assertTrue(last.get("communication_seconds").doubleValue() >= 0.1, "rank 0 waits for it");
+    List<JsonNode> steps = run.metrics();
+    JsonNode last = steps.getLast();
+    // Of most steps: in a single one a machine that does other things may hold up any rank.
+    assertEquals(2, median(steps, "slowest_rank"));
+    assertTrue(median(steps, "slowest_rank_seconds") >= 0.15, steps::toString);
+    assertTrue(median(steps, "communication_seconds") >= 0.1, "rank 0 waits for it");
     // Eight rows for three ranks: two of them have three, and the third waits for a ninth.
     assertEquals(1 - 8 / 9.0, last.get("idle_share").doubleValue(), 1e-12);
+  }
+
+  private static double median(List<JsonNode> steps, String key) {
+    double[] values = steps.stream().mapToDouble(step -> step.get(key).doubleValue()).toArray();
+    Arrays.sort(values);
+    return values[values.length / 2];
   }
 
   @Test

@@ -59,6 +59,28 @@ final class ProcessRanksTest {
     assertEquals(threads.stateHash(), announced.stateHash());
   }
 
+  @Test
+  void aSingleAnnouncedProcessIsOneRankWhateverTheConfigurationSays() {
+    List<Integer> worldSizes = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void started(RunSummary summary) {
+            worldSizes.add(summary.ranks());
+          }
+        };
+    SmallRun run = new SmallRun(temp.resolve("one"), 2, "fp32", 4, 100);
+    Map<String, String> environment =
+        Map.of("RANK", "0", "WORLD_SIZE", "1", "LOCAL_RANK", "0", "MASTER_ADDR", "127.0.0.1");
+    new Trainer(
+            run.config(),
+            new TrainingOptions(Resume.AUTO, new StopRequest()),
+            listener,
+            environment)
+        .run();
+    assertEquals(List.of(1), worldSizes);
+  }
+
   private static int freePort() throws IOException {
     try (ServerSocket socket = new ServerSocket(0)) {
       return socket.getLocalPort();

@@ -29,19 +29,21 @@ public final class Rendezvous implements Store {
    *
    * @param run a name that all ranks of this run share and other runs don't
    * @param timeout the longest to wait for the others
-   * @throws UserException if the master address is unknown or its port is taken
-   * @throws RendezvousException if ranks are missing in the end, or come twice; it names them
+   * @throws UserException if the master address is unknown
+   * @throws RendezvousException if ranks are missing in the end, or come twice; it names them; or
+   *     if the port is taken for all that time
    */
   public static Rendezvous join(World world, String run, Duration timeout) {
     if (world.masterAddress() == null) {
       throw new UserException(
           "%s does not say where rank 0 is: set MASTER_ADDR to its host".formatted(world.source()));
     }
+    long end = System.nanoTime() + timeout.toNanos();
     StoreServer server = null;
     TcpStore store = null;
     try {
       if (world.rank() == 0) {
-        server = new StoreServer(run, world.masterPort());
+        server = listen(run, world.masterPort(), end);
       }
       String host = world.rank() == 0 ? "127.0.0.1" : world.masterAddress();
       store = TcpStore.connect(run, host, world.masterPort(), timeout);
@@ -49,7 +51,7 @@ public final class Rendezvous implements Store {
       rendezvous.gather(world, timeout);
       return rendezvous;
     } catch (BindException e) {
-      throw new UserException(
+      throw new RendezvousException(
           "port %d of this machine is taken, rank 0 needs it: set MASTER_PORT to another"
               .formatted(world.masterPort()),
           e);
@@ -61,6 +63,20 @@ public final class Rendezvous implements Store {
       }
       close(server);
       throw e;
+    }
+  }
+
+  /** A rank 0 that is ending may still hold the port. */
+  private static StoreServer listen(String run, int port, long end) throws IOException {
+    while (true) {
+      try {
+        return new StoreServer(run, port);
+      } catch (BindException e) {
+        if (System.nanoTime() - end >= 0) {
+          throw e;
+        }
+      }
+      pause();
     }
   }
 

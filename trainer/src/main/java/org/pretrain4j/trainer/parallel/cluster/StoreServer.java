@@ -48,7 +48,12 @@ final class StoreServer implements AutoCloseable {
     this.run = run;
     server = new ServerSocket();
     server.setReuseAddress(true);
-    server.bind(new InetSocketAddress(port), 1024);
+    try {
+      server.bind(new InetSocketAddress(port), 1024);
+    } catch (IOException e) {
+      server.close();
+      throw e;
+    }
     Thread.ofPlatform().daemon().name("rendezvous").start(this::accept);
   }
 

@@ -43,7 +43,7 @@ public record FaultInjection(
         .require(rank >= 0, "rank", rank, "0 or more")
         .require(steps >= 1, "steps", steps, "1 or more")
         .require(seconds >= 0 && seconds <= 1e6, "seconds", seconds, "from 0 to 1000000")
-        .require(attempt >= 0, "attempt", attempt, "1 or more")
+        .require(attempt >= 1, "attempt", attempt, "1 or more")
         .throwIfAny();
   }
 }

@@ -10,6 +10,8 @@ import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /**
  * Where one rank is.
@@ -37,6 +39,7 @@ public record FlightRecord(
     long sinceMillis,
     long beatMillis) {
 
+  private static final Logger LOG = LogManager.getLogger();
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final String PREFIX = "rank-";
   private static final String SUFFIX = ".json";
@@ -62,13 +65,18 @@ public record FlightRecord(
     }
   }
 
-  /** The records of all ranks that have written one. */
-  public static Map<Integer, FlightRecord> readAll(Path folder, int worldSize) throws IOException {
+  /** The records of all ranks that have written one; one that can't be read counts as none. */
+  public static Map<Integer, FlightRecord> readAll(Path folder, int worldSize) {
     Map<Integer, FlightRecord> records = new TreeMap<>();
     for (int rank = 0; rank < worldSize; rank++) {
-      Optional<FlightRecord> record = read(folder, rank);
-      if (record.isPresent()) {
-        records.put(rank, record.get());
+      try {
+        Optional<FlightRecord> record = read(folder, rank);
+        if (record.isPresent()) {
+          records.put(rank, record.get());
+        }
+      } catch (IOException e) {
+        // Whoever reads keeps the ranks alive, and must not die of what one of them wrote.
+        LOG.debug("a record is left out", e);
       }
     }
     return records;

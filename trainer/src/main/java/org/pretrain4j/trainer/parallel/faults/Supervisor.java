@@ -59,6 +59,9 @@ public final class Supervisor {
   private final CountDownLatch stopped = new CountDownLatch(1);
   private volatile List<RankProcess> running = List.of();
 
+  /** Whether all ranks of this attempt have written a record. */
+  private boolean begun;
+
   /**
    * A supervisor that has started nothing yet.
    *
@@ -128,6 +131,7 @@ public final class Supervisor {
 
   private Attempt attempt(int number) throws IOException, InterruptedException {
     FlightRecord.clear(config.records(), config.ranks());
+    begun = false;
     BlockingQueue<RankProcess> ended = new LinkedBlockingQueue<>();
     List<RankProcess> processes = new ArrayList<>();
     try {
@@ -233,17 +237,17 @@ public final class Supervisor {
     return process.exitCode() != 0 && process.exitCode() != OTHER_RANK;
   }
 
-  private Culprits culprits() throws IOException {
+  private Culprits culprits() {
     Map<Integer, FlightRecord> records = FlightRecord.readAll(config.records(), config.ranks());
     long now = System.currentTimeMillis();
     return Culprits.find(records, config.ranks(), Watchdog.silence(config.hangTimeout()), now);
   }
 
   /** Who keeps the others waiting; null if nobody hangs. */
-  private Culprits hanging(List<RankProcess> processes, long start) throws IOException {
+  private Culprits hanging(List<RankProcess> processes, long start) {
     long now = System.currentTimeMillis();
     Map<Integer, FlightRecord> records = FlightRecord.readAll(config.records(), config.ranks());
-    boolean begun = config.startTimeout().isZero() || records.size() == config.ranks();
+    begun |= config.startTimeout().isZero() || records.size() == config.ranks();
     if (!begun && now - start <= config.startTimeout().toMillis()) {
       return null;
     }
@@ -261,7 +265,7 @@ public final class Supervisor {
     return culprits();
   }
 
-  private long furthestStep() throws IOException {
+  private long furthestStep() {
     return FlightRecord.readAll(config.records(), config.ranks()).values().stream()
         .mapToLong(FlightRecord::step)
         .max()

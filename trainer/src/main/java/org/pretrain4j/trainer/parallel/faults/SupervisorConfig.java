@@ -45,7 +45,7 @@ public record SupervisorConfig(
   public static final String SUPERVISOR = "PRETRAIN4J_SUPERVISOR";
 
   /** Exit codes of the program after which starting again is of no use. */
-  public static final Set<Integer> FINAL = Set.of(2, 3, 4, Supervisor.SAVED);
+  public static final Set<Integer> FINAL = Set.of(2, 4, Supervisor.SAVED);
 
   public SupervisorConfig {
     if (ranks < 1) {

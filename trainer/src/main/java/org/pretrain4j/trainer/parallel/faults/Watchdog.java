@@ -35,6 +35,8 @@ public final class Watchdog implements AutoCloseable {
   /** A file system that hangs must not keep a rank that leaves. */
   private static final Duration LAST_WRITE = Duration.ofSeconds(5);
 
+  private static final Duration OTHERS = Duration.ofSeconds(2);
+
   private static final Duration SILENCE = Duration.ofSeconds(10);
 
   private final List<FlightRecorder> recorders;
@@ -43,6 +45,7 @@ public final class Watchdog implements AutoCloseable {
   private final Duration timeout;
   private final Consumer<Hang> onHang;
   private final Thread thread;
+  private final long startMillis = System.currentTimeMillis();
   private volatile boolean closed;
   private boolean toldOfFolder;
 
@@ -114,13 +117,27 @@ public final class Watchdog implements AutoCloseable {
         stuck = stuck == null && hangs ? record : stuck;
       }
       if (stuck != null && !closed) {
-        onHang.accept(report(stuck));
+        Hang hang = report(stuck);
+        stay();
+        if (!closed) {
+          onHang.accept(hang);
+        }
         return;
       }
     }
   }
 
-  private void write(FlightRecord record) {
+  /** Gives the other ranks' watchdogs the time to describe the same hang while this one lives. */
+  private void stay() {
+    long end = System.nanoTime() + OTHERS.toNanos();
+    while (!closed && System.nanoTime() - end < 0) {
+      recorders.forEach(recorder -> write(recorder.record()));
+      LockSupport.parkNanos(OTHERS.toNanos() / 10);
+    }
+  }
+
+  /** One at a time: ranks that are threads may report while the watchdog's own thread writes. */
+  private synchronized void write(FlightRecord record) {
     try {
       record.write(folder);
     } catch (IOException e) {
@@ -129,6 +146,20 @@ public final class Watchdog implements AutoCloseable {
       }
       toldOfFolder = true;
     }
+  }
+
+  /** Whether a rank has described a hang since this watch began. */
+  public boolean isHangReported() {
+    for (int rank = 0; rank < worldSize; rank++) {
+      if (dumpOf(rank).toFile().lastModified() >= startMillis) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private Path dumpOf(int rank) {
+    return folder.resolve("hang-rank-" + rank + ".txt");
   }
 
   /**
@@ -141,7 +172,7 @@ public final class Watchdog implements AutoCloseable {
   }
 
   private Hang report(FlightRecord record) {
-    Path dump = folder.resolve("hang-rank-" + record.rank() + ".txt");
+    Path dump = dumpOf(record.rank());
     Culprits culprits = new Culprits(Map.of());
     try {
       Map<Integer, FlightRecord> records = FlightRecord.readAll(folder, worldSize);

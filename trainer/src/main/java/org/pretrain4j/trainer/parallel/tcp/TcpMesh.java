@@ -8,6 +8,7 @@ import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.security.SecureRandom;
@@ -29,6 +30,11 @@ final class TcpMesh {
   private static final Logger LOG = LogManager.getLogger();
   private static final int TOKEN_BYTES = 16;
 
+  /** The longest that somebody who connects may take to say who it is. */
+  private static final Duration HELLO = Duration.ofSeconds(5);
+
+  private static final Duration AGAIN = Duration.ofMillis(100);
+
   private TcpMesh() {}
 
   /**
@@ -41,6 +47,7 @@ final class TcpMesh {
       Store store, int rank, int worldSize, Duration timeout) {
     long end = System.nanoTime() + timeout.toNanos();
     Map<Integer, SocketChannel> channels = new TreeMap<>();
+    boolean connected = false;
     try (ServerSocketChannel server = ServerSocketChannel.open()) {
       server.bind(null, 1024);
       if (rank == 0) {
@@ -59,7 +66,7 @@ final class TcpMesh {
       Thread alarm = Thread.ofVirtual().start(() -> closeAt(server, end, late));
       try {
         while (channels.size() < worldSize - 1) {
-          accept(server, token, rank, worldSize, channels);
+          accept(server, token, rank, worldSize, channels, end);
         }
       } catch (IOException e) {
         if (late.get()) {
@@ -69,10 +76,15 @@ final class TcpMesh {
       } finally {
         alarm.interrupt();
       }
+      connected = true;
       return channels;
     } catch (IOException e) {
       throw new RendezvousException(
           "rank " + rank + " cannot connect to the other ranks: " + e.getMessage(), e);
+    } finally {
+      if (!connected) {
+        channels.values().forEach(TcpMesh::closeQuietly);
+      }
     }
   }
 
@@ -90,15 +102,21 @@ final class TcpMesh {
         e);
   }
 
-  private static void closeAt(ServerSocketChannel server, long end, AtomicBoolean late) {
+  private static void closeAt(Channel channel, long end, AtomicBoolean late) {
     try {
       Thread.sleep(Duration.ofNanos(Math.max(0, end - System.nanoTime())));
       late.set(true);
-      server.close();
+      closeQuietly(channel);
     } catch (InterruptedException e) {
-      LOG.trace("all ranks came in time");
+      LOG.trace("in time");
+    }
+  }
+
+  private static void closeQuietly(Channel channel) {
+    try {
+      channel.close();
     } catch (IOException e) {
-      LOG.warn("cannot close a listening socket: {}", e.toString());
+      LOG.warn("cannot close a socket: {}", e.toString());
     }
   }
 
@@ -138,9 +156,19 @@ final class TcpMesh {
           last = e;
         }
       }
+      pause();
     } while (System.nanoTime() < end);
     throw new IOException(
         "rank " + peer + " at " + there.replace('\n', ' ') + ": " + last.getMessage(), last);
+  }
+
+  private static void pause() throws IOException {
+    try {
+      Thread.sleep(AGAIN);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
   }
 
   private static void accept(
@@ -148,10 +176,22 @@ final class TcpMesh {
       byte[] token,
       int rank,
       int worldSize,
-      Map<Integer, SocketChannel> channels)
+      Map<Integer, SocketChannel> channels,
+      long end)
       throws IOException {
     SocketChannel channel = server.accept();
-    ByteBuffer hello = Frame.read(channel, ByteBuffer.allocate(TOKEN_BYTES + 4));
+    ByteBuffer hello = ByteBuffer.allocate(TOKEN_BYTES + 4);
+    long until = Math.min(end, System.nanoTime() + HELLO.toNanos());
+    Thread alarm = Thread.ofVirtual().start(() -> closeAt(channel, until, new AtomicBoolean()));
+    try {
+      hello = Frame.read(channel, hello);
+    } catch (IOException e) {
+      LOG.warn("somebody connected and did not say who it is: {}", e.toString());
+      closeQuietly(channel);
+      return;
+    } finally {
+      alarm.interrupt();
+    }
     byte[] theirs = new byte[TOKEN_BYTES];
     hello.get(theirs);
     int peer = hello.getInt();

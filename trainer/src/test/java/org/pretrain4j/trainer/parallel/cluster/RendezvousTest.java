@@ -16,7 +16,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.pretrain4j.configuration.UserException;
 
 @Timeout(60)
 class RendezvousTest {
@@ -114,11 +113,33 @@ class RendezvousTest {
   }
 
   @Test
-  void aTakenPortIsAMistakeToMend() throws Exception {
+  void aPortThatAnEndingRankStillHoldsIsWaitedFor() throws Exception {
+    ServerSocket taken = new ServerSocket(0);
+    int port = taken.getLocalPort();
+    Thread ending =
+        Thread.ofVirtual()
+            .start(
+                () -> {
+                  try (taken) {
+                    Thread.sleep(500);
+                  } catch (IOException | InterruptedException e) {
+                    throw new IllegalStateException(e);
+                  }
+                });
+    try (Rendezvous rendezvous = Rendezvous.join(world(0, 1, port), "run", LONG)) {
+      rendezvous.set("key", new byte[] {1});
+      assertEquals(1, rendezvous.get("key").orElseThrow().length);
+    }
+    ending.join();
+  }
+
+  @Test
+  void aPortThatStaysTakenIsNamed() throws Exception {
     try (ServerSocket taken = new ServerSocket(0)) {
       int port = taken.getLocalPort();
-      UserException e =
-          assertThrows(UserException.class, () -> Rendezvous.join(world(0, 2, port), "run", SHORT));
+      RendezvousException e =
+          assertThrows(
+              RendezvousException.class, () -> Rendezvous.join(world(0, 2, port), "run", SHORT));
       assertEquals(
           "port " + port + " of this machine is taken, rank 0 needs it: set MASTER_PORT to another",
           e.getMessage());

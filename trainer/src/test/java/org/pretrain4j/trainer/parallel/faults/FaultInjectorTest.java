@@ -41,6 +41,14 @@ class FaultInjectorTest {
   }
 
   @Test
+  void attemptsCountFromOne() {
+    ConfigurationException e =
+        assertThrows(
+            ConfigurationException.class, () -> new FaultInjection(Kind.NAN, 0, 0, 1, 1, 0));
+    assertTrue(e.getMessage().contains("attempt"), e.getMessage());
+  }
+
+  @Test
   void aSlowRankTakesLonger() {
     FaultInjector injector = new FaultInjector(List.of(fault(Kind.SLOW, 0, 0, 0.2)), 0, 1);
     long start = System.nanoTime();

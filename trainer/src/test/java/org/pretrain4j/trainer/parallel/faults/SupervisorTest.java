@@ -108,6 +108,13 @@ class SupervisorTest {
   }
 
   @Test
+  void storageThatRefusesIsTriedAgain() throws Exception {
+    Supervisor.Outcome outcome = shell(1, 2, "test $PRETRAIN4J_ATTEMPT = 2 || exit 3").run();
+    assertEquals(0, outcome.exitCode());
+    assertEquals(2, outcome.attempts().size());
+  }
+
+  @Test
   void failuresInVainAreLimitedButProgressIsNot() throws Exception {
     Supervisor.Outcome vain = shell(1, 2, "exit 7").run();
     assertEquals(7, vain.exitCode());

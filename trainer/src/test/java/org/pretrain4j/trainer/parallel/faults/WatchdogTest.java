@@ -67,6 +67,25 @@ class WatchdogTest {
   }
 
   @Test
+  void everyRankDescribesAHangBeforeTheFirstEnds() throws Exception {
+    BlockingQueue<Boolean> complete = new LinkedBlockingQueue<>();
+    Duration timeout = Duration.ofSeconds(1);
+    FlightRecorder hanging = new FlightRecorder(0, 1);
+    hanging.step(3, "data");
+    Thread.sleep(700);
+    FlightRecorder waiting = new FlightRecorder(1, 1);
+    waiting.step(3, "communication");
+    Path last = folder.resolve("hang-rank-1.txt");
+    try (Watchdog first =
+            Watchdog.start(hanging, folder, 2, timeout, hang -> complete.add(Files.exists(last)));
+        Watchdog second = Watchdog.start(waiting, folder, 2, timeout, hang -> {})) {
+      assertFalse(second.isHangReported());
+      assertEquals(true, complete.poll(20, TimeUnit.SECONDS));
+      assertTrue(first.isHangReported() && second.isHangReported());
+    }
+  }
+
+  @Test
   void aRankThatGoesOnIsLeftAlone() throws Exception {
     BlockingQueue<Watchdog.Hang> hangs = new LinkedBlockingQueue<>();
     FlightRecorder recorder = new FlightRecorder(0, 2);

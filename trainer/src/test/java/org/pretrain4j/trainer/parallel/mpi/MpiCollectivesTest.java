@@ -26,8 +26,8 @@ class MpiCollectivesTest {
   @TempDir Path folder;
 
   private int mpirun(String scenario, int ranks) throws Exception {
-    assumeTrue(
-        Files.isExecutable(Path.of("/usr/bin/mpirun")) || onPath("mpirun"), "mpirun is missing");
+    boolean present = Files.isExecutable(Path.of("/usr/bin/mpirun")) || onPath("mpirun");
+    assumeTrue(present || "true".equals(System.getenv("CI")), "mpirun is missing");
     List<String> command = new ArrayList<>();
     command.addAll(List.of("mpirun", "-n", Integer.toString(ranks), "--oversubscribe"));
     command.addAll(List.of("--mca", "btl_vader_single_copy_mechanism", "none"));

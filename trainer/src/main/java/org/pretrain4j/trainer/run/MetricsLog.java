@@ -24,6 +24,7 @@ final class MetricsLog implements AutoCloseable {
   private final ObjectMapper mapper = new ObjectMapper();
   private final Path file;
   private final BufferedWriter writer;
+  private long lastStep;
 
   /**
    * @param folder of the run
@@ -62,6 +63,7 @@ final class MetricsLog implements AutoCloseable {
         if (step >= 1 && step <= stepsDone) {
           kept.write(line);
           kept.write('\n');
+          lastStep = Math.max(lastStep, step);
         }
       }
     }
@@ -76,6 +78,11 @@ final class MetricsLog implements AutoCloseable {
     } catch (JsonProcessingException e) {
       return -1;
     }
+  }
+
+  /** The last step that had a line when the run began; 0 for none. */
+  long lastStep() {
+    return lastStep;
   }
 
   void write(Record metrics) {

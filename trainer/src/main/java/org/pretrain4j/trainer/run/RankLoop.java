@@ -31,7 +31,9 @@ final class RankLoop {
   TrainingResult run() throws InterruptedException {
     long total = config.totalSteps();
     double loss = Double.NaN;
-    boolean stopped = false;
+    // A run that was stopped within an evaluation goes on from before it.
+    boolean brokenOff = evaluation.isPresent() && !evaluation.get().makeUp(rank.stepsDone());
+    boolean stopped = brokenOff;
     while (rank.stepsDone() < total && !stopped) {
       StepOutcome outcome = rank.step(stop.isWanted() || saver.hasFailed());
       loss = outcome.loss();
@@ -43,10 +45,6 @@ final class RankLoop {
       boolean due = applied && done % config.checkpoints().everySteps() == 0;
       boolean save = due || done == total || stopped;
       outcome.times().end();
-      if (!stopped && !gaveUp) {
-        // Before the save, so that a run that goes on from there has the line.
-        evaluation.ifPresent(model -> model.after(done));
-      }
       if (save && !gaveUp) {
         saver.save(done);
         if (done == total || stopped) {
@@ -60,8 +58,15 @@ final class RankLoop {
                 + ": the run stops; the newest checkpoint is from before; look at the data and the"
                 + " learning rate around this step");
       }
+      if (!stopped && evaluation.isPresent() && !evaluation.get().after(done)) {
+        brokenOff = true;
+        stopped = true;
+        if (!save) {
+          saver.save(done);
+        }
+      }
     }
     saver.finish();
-    return new TrainingResult(rank.stepsDone(), rank.stepsDone() == total, loss);
+    return new TrainingResult(rank.stepsDone(), rank.stepsDone() == total && !brokenOff, loss);
   }
 }

@@ -202,7 +202,8 @@ public final class Trainer {
   private TrainingResult loop(
       Collectives collectives, RankTrainer rank, CheckpointSaver saver, StepReport report)
       throws InterruptedException {
-    Optional<RunEvaluation> evaluation = RunEvaluation.of(config, collectives, rank, listener);
+    Optional<RunEvaluation> evaluation =
+        RunEvaluation.of(config, options.stop(), collectives, rank, listener);
     try {
       return new RankLoop(config, options.stop(), rank, saver, evaluation, report).run();
     } finally {

@@ -1,6 +1,7 @@
 package org.pretrain4j.trainer.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -81,5 +82,31 @@ final class RunEvaluationTest {
     assertEquals(2, lines("broken").size());
     broken.train();
     assertEquals(lines, lines("broken"));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 4", "1, 5", "2, 5"})
+  void aStopBeforeOrWithinAnEvaluationIsObeyedAtOnceAndTheEvaluationMadeUpFor(int ranks, int when)
+      throws IOException {
+    SmallRun whole = evaluated("whole", "fp32", ranks);
+    whole.train();
+    SmallRun stopped = evaluated("stopped", "fp32", ranks);
+    StopRequest stop = new StopRequest();
+    TrainingResult first =
+        stopped.train(
+            Resume.AUTO,
+            stop,
+            metrics -> {
+              if (metrics.step() == when) {
+                stop.stop();
+              }
+            });
+    assertEquals(5, first.steps());
+    assertFalse(first.complete());
+    assertEquals(List.of(4L, 5L), stopped.store().steps());
+    assertEquals(List.of(), lines("stopped"));
+    assertTrue(stopped.train().complete());
+    assertEquals(lines("whole"), lines("stopped"));
+    assertEquals(whole.stateHash(), stopped.stateHash());
   }
 }

@@ -54,6 +54,7 @@ final class RankTrainer implements AutoCloseable {
   private final StepGuard guard;
   private final RowShare share;
   private ReadAhead rows;
+  private TrainingListener listener = new TrainingListener() {};
   private long step;
   private double optimizerSeconds;
 
@@ -174,6 +175,7 @@ final class RankTrainer implements AutoCloseable {
     enter("data");
     FaultInjector.BadNumbers bad = faults.beginStep(step);
     List<Row> mine = rows == null ? List.of() : rows.next();
+    listener.rows(step, collectives.rank(), mine);
     List<MicroBatch> batches =
         MicroBatches.of(
             mine, config.training().microBatchSize(), config.training().intraDocumentMasking());
@@ -223,6 +225,11 @@ final class RankTrainer implements AutoCloseable {
     }
     return new StepOutcome(
         all.loss(), norm, learningRate, decision, all.stopWanted(), all.work(), times);
+  }
+
+  /** Hears of the rows from now on. */
+  void tell(TrainingListener listener) {
+    this.listener = listener;
   }
 
   /** Says in the rank's record what it does now. */

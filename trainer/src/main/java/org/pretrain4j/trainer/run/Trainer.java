@@ -188,6 +188,7 @@ public final class Trainer {
       throws InterruptedException {
     ComputeThreads.set(threads);
     try (RankTrainer rank = new RankTrainer(config, collectives, signs, data.stream(), threads)) {
+      rank.tell(listener);
       rank.start(checkpoint, longWork(collectives));
       try (CheckpointSaver saver =
           new CheckpointSaver(

@@ -1,6 +1,8 @@
 package org.pretrain4j.trainer.run;
 
 import java.nio.file.Path;
+import java.util.List;
+import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.tokens.Progress;
 import org.pretrain4j.trainer.evaluation.EvaluationResult;
 
@@ -30,4 +32,13 @@ public interface TrainingListener {
 
   /** The folder of the run. */
   default void folder(Path folder) {}
+
+  /**
+   * A rank of this process has read what it trains on in a step; unlike all else from the rank's
+   * own thread.
+   *
+   * @param step from 0
+   * @param rows the rank's share, in the order of the global batch
+   */
+  default void rows(long step, int rank, List<Row> rows) {}
 }

@@ -69,7 +69,7 @@ final class ProcessRanksTest {
             worldSizes.add(summary.ranks());
           }
         };
-    SmallRun run = new SmallRun(temp.resolve("one"), 2, "fp32", 4, 100);
+    SmallRun run = new SmallRun(temp.resolve("one"), 3, "fp32", 4, 100);
     Map<String, String> environment =
         Map.of("RANK", "0", "WORLD_SIZE", "1", "LOCAL_RANK", "0", "MASTER_ADDR", "127.0.0.1");
     new Trainer(

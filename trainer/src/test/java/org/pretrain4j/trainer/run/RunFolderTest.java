@@ -14,7 +14,7 @@ final class RunFolderTest {
   @TempDir private Path temp;
 
   private RunConfig config() {
-    return new SmallRun(temp.resolve("run"), 2, "fp32", 1, 100).config();
+    return new SmallRun(temp.resolve("run"), 3, "fp32", 1, 100).config();
   }
 
   @Test
@@ -53,7 +53,7 @@ final class RunFolderTest {
   @Test
   void aFolderElsewhereIsAMistake() {
     RunConfig config =
-        new SmallRun(temp, 2, "fp32", 1, 100)
+        new SmallRun(temp, 3, "fp32", 1, 100)
             .with("run_folder: \"" + temp + "\"", "run_folder: \"s3a://bucket/run\"")
             .config();
     UserException e =

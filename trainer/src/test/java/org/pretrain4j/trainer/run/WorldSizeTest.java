@@ -1,6 +1,7 @@
 package org.pretrain4j.trainer.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -30,7 +32,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.configuration.ConfigurationReader;
-import org.pretrain4j.data.stream.ReadAhead;
 import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.data.tokens.PreparationListener;
@@ -252,7 +253,8 @@ final class WorldSizeTest {
     SmallRun whole = new SmallRun(temp.resolve("whole"), steps, "fp32", 1, 100);
     TokenStream stream = RunData.open(whole.config(), PreparationListener.NONE);
     MessageDigest expected = MessageDigest.getInstance("SHA-256");
-    MessageDigest read = MessageDigest.getInstance("SHA-256");
+    // What the ranks trained on, by step and rank.
+    Map<Long, List<Row>> read = new ConcurrentSkipListMap<>();
     for (int i = 0; i < worlds.length; i++) {
       SmallRun run = new SmallRun(folder, steps, "fp32", worlds[i], stepsEach);
       if (i > 0) {
@@ -262,19 +264,29 @@ final class WorldSizeTest {
       }
       StopRequest stop = new StopRequest();
       long until = (long) (i + 1) * stepsEach - 1;
-      run.train(
-          Resume.AUTO,
-          stop,
-          metrics -> {
-            if (metrics.step() == until && metrics.step() < steps - 1) {
-              stop.stop();
+      TrainingListener listener =
+          new TrainingListener() {
+            @Override
+            public void step(StepMetrics metrics) {
+              if (metrics.step() == until && metrics.step() < steps - 1) {
+                stop.stop();
+              }
             }
-          });
-      addRows(expected, stream, i * stepsEach, stepsEach, 1);
-      addRows(read, stream, i * stepsEach, stepsEach, worlds[i]);
+
+            @Override
+            public void rows(long step, int rank, List<Row> rows) {
+              // In the order of steps and then of ranks, each once.
+              assertNull(read.put(step * 10_000 + rank, rows));
+            }
+          };
+      new Trainer(run.config(), new TrainingOptions(Resume.AUTO, stop), listener).run();
+      addRows(expected, stream, i * stepsEach, stepsEach);
     }
+    assertEquals(stepsEach * Arrays.stream(worlds).sum(), read.size());
+    MessageDigest actual = MessageDigest.getInstance("SHA-256");
+    read.values().forEach(rows -> rows.forEach(row -> add(actual, row)));
     assertEquals(
-        HexFormat.of().formatHex(expected.digest()), HexFormat.of().formatHex(read.digest()));
+        HexFormat.of().formatHex(expected.digest()), HexFormat.of().formatHex(actual.digest()));
     SmallRun last = new SmallRun(folder, steps, "fp32", 1, stepsEach);
     whole.train();
     for (int step = 0; step < steps; step++) {
@@ -283,27 +295,19 @@ final class WorldSizeTest {
     }
   }
 
-  /** The tokens of some steps as the ranks of a world read them, in the order of ranks. */
-  private static void addRows(
-      MessageDigest digest, TokenStream stream, long firstStep, int steps, int ranks)
-      throws InterruptedException {
-    List<ReadAhead> readers = new ArrayList<>();
-    for (int rank = 0; rank < ranks; rank++) {
-      readers.add(
-          RowShare.of(stream.plan().rowsPerStep(), rank, ranks)
-              .read(stream, firstStep, 2)
-              .orElseThrow());
-    }
-    for (int step = 0; step < steps; step++) {
-      for (ReadAhead reader : readers) {
-        for (Row row : reader.next()) {
-          ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * row.tokens().length);
-          bytes.asIntBuffer().put(row.tokens());
-          digest.update(bytes);
-        }
+  /** The tokens of the global batches of some steps. */
+  private static void addRows(MessageDigest digest, TokenStream stream, long firstStep, int steps) {
+    for (long step = firstStep; step < firstStep + steps; step++) {
+      for (int row = 0; row < stream.plan().rowsPerStep(); row++) {
+        add(digest, stream.row(step, row));
       }
     }
-    readers.forEach(ReadAhead::close);
+  }
+
+  private static void add(MessageDigest digest, Row row) {
+    ByteBuffer bytes = ByteBuffer.allocate(Integer.BYTES * row.tokens().length);
+    bytes.asIntBuffer().put(row.tokens());
+    digest.update(bytes);
   }
 
   /** As {@link SmallRun#stateHash}, but of what the ranks hold once they have loaded. */

@@ -9,7 +9,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.IntSupplier;
+import java.util.function.LongToIntFunction;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
@@ -120,7 +120,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   @Override
   protected NcclOperation start(
       long sequence, CollectiveCall call, FlatBuffer input, FlatBuffer output) {
-    return begin(sequence, call, () -> launch(call, input, output, communicator.handle()));
+    return begin(sequence, call, comm -> launch(call, input, output, comm));
   }
 
   private int launch(CollectiveCall call, FlatBuffer input, FlatBuffer output, long comm) {
@@ -154,7 +154,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
       gpu.use();
       long mine = small + (long) worldSize() * Long.BYTES;
       gpu.copyToGpu(mine, arena.allocateFrom(ValueLayout.JAVA_LONG, value));
-      run(call, () -> nccl.allGather(mine, small, 2, Nccl.FLOAT32, communicator.handle(), stream));
+      run(call, comm -> nccl.allGather(mine, small, 2, Nccl.FLOAT32, comm, stream));
       MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, worldSize());
       gpu.copyFromGpu(small, all);
       return all.toArray(ValueLayout.JAVA_LONG);
@@ -172,8 +172,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
         gpu.copyToGpu(copy, message);
       }
       int root = call.root();
-      long comm = communicator.handle();
-      run(call, () -> nccl.broadcast(copy, copy, words, Nccl.FLOAT32, root, comm, stream));
+      run(call, comm -> nccl.broadcast(copy, copy, words, Nccl.FLOAT32, root, comm, stream));
       gpu.copyFromGpu(copy, message);
       return message.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
     } finally {
@@ -183,18 +182,18 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     }
   }
 
-  private void run(CollectiveCall call, IntSupplier launch) {
+  private void run(CollectiveCall call, LongToIntFunction launch) {
     await(begin(call, sequence -> begin(sequence, call, launch)));
   }
 
-  private NcclOperation begin(long sequence, CollectiveCall call, IntSupplier launch) {
+  private NcclOperation begin(long sequence, CollectiveCall call, LongToIntFunction launch) {
     gpu.use();
     current = call.at(sequence);
     long event = events.isEmpty() ? gpu.createEvent() : events.pop();
     NcclOperation operation = new NcclOperation(sequence, call, event);
     gpu.record(event, Gpu.DEFAULT_STREAM);
     gpu.waitFor(stream, event);
-    settle(operation.function(), launch.getAsInt(), operation.place(), sequence);
+    settle(operation.function(), communicator.use(launch), operation.place(), sequence);
     gpu.record(event, stream);
     return operation;
   }

@@ -1,11 +1,22 @@
 package org.pretrain4j.trainer.parallel.nccl;
 
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntSupplier;
+import java.util.function.LongToIntFunction;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
-/** One rank's non-blocking communicator, from its making to its end. */
+/**
+ * One rank's non-blocking communicator, from its making to its end. Its handle is used under a
+ * lock, as NCCL frees it when any thread aborts; afterwards it counts as busy for ever, and whoever
+ * waits sees why the group has ended.
+ */
 final class NcclCommunicator {
   private static final Logger LOG = LogManager.getLogger();
   private static final Duration ENDING = Duration.ofSeconds(10);
@@ -13,7 +24,9 @@ final class NcclCommunicator {
 
   private final Nccl nccl;
   private final Gpu gpu;
-  private volatile long handle;
+  private final ReentrantLock lock = new ReentrantLock();
+  private long handle;
+  private boolean over;
 
   NcclCommunicator(Nccl nccl, Gpu gpu) {
     this.nccl = nccl;
@@ -22,11 +35,37 @@ final class NcclCommunicator {
 
   /** Begins to connect all ranks; {@link #settle} waits for it. */
   void connect(int worldSize, byte[] uniqueId, int rank) {
-    handle = nccl.initialize(worldSize, uniqueId, rank);
+    lock.lock();
+    try {
+      if (!over) {
+        handle = nccl.initialize(worldSize, uniqueId, rank);
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
-  long handle() {
-    return handle;
+  /** What a call with the handle returns; in progress if there is none any more. */
+  int use(LongToIntFunction call) {
+    lock.lock();
+    try {
+      return handle == 0 ? NcclResult.IN_PROGRESS.ordinal() : call.applyAsInt(handle);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes the handle away from all other users. */
+  private long take() {
+    lock.lock();
+    try {
+      long taken = handle;
+      handle = 0;
+      over = true;
+      return taken;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -41,48 +80,65 @@ final class NcclCommunicator {
     while (state == NcclResult.IN_PROGRESS.ordinal()) {
       check.run();
       LockSupport.parkNanos(POLL_NANOS);
-      state = nccl.asyncError(handle);
+      state = asyncError();
     }
     return state;
   }
 
   /** An error that came up since, as a code of {@link NcclResult}. */
   int asyncError() {
-    return nccl.asyncError(handle);
+    return use(nccl::asyncError);
   }
 
   /** A code with its meaning, and what NCCL says about it. */
   String describe(int code) {
-    String detail = nccl.lastError(handle);
+    String detail = lastError();
     return NcclResult.describe(code)
         + (detail.isEmpty() ? "" : "; NCCL says: " + detail.replace('\n', ' '));
   }
 
+  private String lastError() {
+    lock.lock();
+    try {
+      return handle == 0 ? "" : nccl.lastError(handle);
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Ends its kernels; doesn't wait for ever for that. */
   void abort() {
-    long broken = handle;
-    if (broken == 0) {
-      return;
-    }
-    Thread aborter =
-        Thread.ofPlatform()
-            .daemon()
-            .name("nccl-abort")
-            .start(
-                () -> {
-                  gpu.use();
-                  int code = nccl.abort(broken);
-                  if (code != NcclResult.SUCCESS.ordinal()) {
-                    LOG.warn("ncclCommAbort failed: {}", NcclResult.describe(code));
-                  }
-                });
+    ending(
+        "ncclCommAbort",
+        () -> {
+          long broken = take();
+          return broken == 0 ? NcclResult.SUCCESS.ordinal() : nccl.abort(broken);
+        });
+  }
+
+  /** Success, or the code that the call came to; in progress if it does not return. */
+  private int ending(String name, IntSupplier call) {
+    CompletableFuture<Integer> code = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .daemon()
+        .name(name)
+        .start(
+            () -> {
+              gpu.use();
+              code.complete(call.getAsInt());
+            });
+    int result = NcclResult.IN_PROGRESS.ordinal();
     try {
-      if (!aborter.join(ENDING)) {
-        LOG.warn("ncclCommAbort did not return within {} s", ENDING.toSeconds());
-      }
+      result = code.get(ENDING.toMillis(), TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    } catch (TimeoutException | ExecutionException e) {
+      LOG.warn("{} did not return within {} s", name, ENDING.toSeconds());
     }
+    if (result != NcclResult.SUCCESS.ordinal()) {
+      LOG.warn("{}: {}", name, NcclResult.describe(result));
+    }
+    return result;
   }
 
   /**
@@ -92,16 +148,24 @@ final class NcclCommunicator {
    */
   int finish() {
     long start = System.nanoTime();
-    int state = nccl.finish(handle);
+    int state = use(nccl::finish);
     // A non-blocking communicator is not finished when the call has returned, even with success.
     if (state == NcclResult.SUCCESS.ordinal() || state == NcclResult.IN_PROGRESS.ordinal()) {
-      state = nccl.asyncError(handle);
+      state = asyncError();
     }
     while (state == NcclResult.IN_PROGRESS.ordinal()
         && System.nanoTime() - start < ENDING.toNanos()) {
       LockSupport.parkNanos(1_000_000);
-      state = nccl.asyncError(handle);
+      state = asyncError();
     }
-    return state == NcclResult.SUCCESS.ordinal() ? nccl.destroy(handle) : state;
+    if (state != NcclResult.SUCCESS.ordinal()) {
+      return state;
+    }
+    return ending(
+        "ncclCommDestroy",
+        () -> {
+          long finished = take();
+          return finished == 0 ? NcclResult.SUCCESS.ordinal() : nccl.destroy(finished);
+        });
   }
 }

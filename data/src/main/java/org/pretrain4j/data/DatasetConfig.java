@@ -17,9 +17,9 @@ public record DatasetConfig(
         @Default("[]")
         List<String> text,
     @Key(
-            "How the files of `text` are read: `text` takes a file as a document, `jsonl` a line,"
+            "How the files of `text` are read: `auto` goes by what all their names end with, `text` takes a file as a document, `jsonl` a line,"
                 + " both also compressed by gzip or zstd; `parquet` and `arrow` take a row")
-        @Default("text")
+        @Default("auto")
         Format format,
     @Key("The field of a line of `jsonl`, or the column, that holds the document") @Default("text")
         String textColumn,
@@ -32,6 +32,7 @@ public record DatasetConfig(
 
   /** How text files are cut into documents. */
   public enum Format {
+    AUTO,
     TEXT,
     JSONL,
     PARQUET,

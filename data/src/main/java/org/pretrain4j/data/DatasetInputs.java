@@ -24,6 +24,7 @@ final class DatasetInputs {
     }
     TextFormat format =
         switch (config.format()) {
+          case AUTO -> TextInputs.format(storage, config.text());
           case TEXT -> TextFormat.TEXT;
           case JSONL -> TextFormat.JSONL;
           case PARQUET -> TextFormat.PARQUET;

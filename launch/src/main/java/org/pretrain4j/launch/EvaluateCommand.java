@@ -18,7 +18,7 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.DatasetConfig;
 import org.pretrain4j.data.shards.Manifest;
 import org.pretrain4j.data.storage.Storage;
-import org.pretrain4j.data.text.TextFormat;
+import org.pretrain4j.data.text.TextInputs;
 import org.pretrain4j.data.tokens.Tokenizer;
 import org.pretrain4j.trainer.evaluation.Evaluation;
 import org.pretrain4j.trainer.evaluation.EvaluationConfig;
@@ -188,15 +188,15 @@ final class EvaluateCommand implements Callable<Integer> {
     boolean shards = storage.exists(new org.apache.hadoop.fs.Path(what, Manifest.FILE));
     return new DatasetConfig(
         shards ? List.of() : List.of(what),
-        shards ? DatasetConfig.Format.TEXT : format(what),
+        shards ? DatasetConfig.Format.AUTO : format(storage, what),
         textColumn,
         shards ? Optional.of(what) : Optional.empty(),
         Optional.empty(),
         Optional.empty());
   }
 
-  private static DatasetConfig.Format format(String what) {
-    return switch (TextFormat.ofNames(List.of(what))) {
+  private static DatasetConfig.Format format(Storage storage, String what) throws IOException {
+    return switch (TextInputs.format(storage, List.of(what))) {
       case TEXT -> DatasetConfig.Format.TEXT;
       case JSONL -> DatasetConfig.Format.JSONL;
       case PARQUET -> DatasetConfig.Format.PARQUET;

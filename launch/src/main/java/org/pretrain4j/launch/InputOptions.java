@@ -25,8 +25,8 @@ final class InputOptions {
       paramLabel = "FORMAT",
       description = {
         "How the inputs hold documents: ${COMPLETION-CANDIDATES} (default: what the names of all"
-            + " inputs end with: .jsonl, .ndjson, .parquet, .arrow, .ds, .idx; else text, where a"
-            + " file is a document)."
+            + " files found end with: .jsonl, .ndjson, .parquet, .arrow, .ds, .idx; else text, where"
+            + " a file is a document; needed for .json and for files of several formats)."
       })
   private TextFormat format;
 
@@ -40,6 +40,6 @@ final class InputOptions {
   /** The files that are there now. */
   List<DocumentInput> find(Storage storage) throws IOException {
     return TextInputs.find(
-        storage, inputs, format == null ? TextFormat.ofNames(inputs) : format, textColumn);
+        storage, inputs, format == null ? TextInputs.format(storage, inputs) : format, textColumn);
   }
 }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.TextFormat;
+import org.pretrain4j.data.text.TextInputs;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -31,6 +32,6 @@ final class InputOptions {
 
   Corpus find(Storage storage) throws IOException {
     return Corpus.find(
-        storage, inputs, format == null ? TextFormat.ofNames(inputs) : format, textColumn);
+        storage, inputs, format == null ? TextInputs.format(storage, inputs) : format, textColumn);
   }
 }

@@ -2,6 +2,7 @@ package org.pretrain4j.data.shards;
 
 import java.io.IOException;
 import java.util.Optional;
+import java.util.zip.CRC32C;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.data.random.SplitMix64;
@@ -12,34 +13,84 @@ import org.pretrain4j.data.storage.Storage;
 final class RangeReader {
   private final Storage storage;
   private final Path path;
+  private final ShardEntry entry;
   private final Optional<LocalCache> cache;
   private final String keyPrefix;
 
   /**
-   * @param crc32c of the file, part of its pieces' names: another file under the same path is not
-   *     mistaken for this one
+   * @param entry of the file; its checksum is part of the pieces' names: another file under the
+   *     same path is not mistaken for this one
    */
-  RangeReader(Storage storage, Path path, String crc32c, Optional<LocalCache> cache) {
+  RangeReader(Storage storage, Path path, ShardEntry entry, Optional<LocalCache> cache) {
     this.storage = storage;
     this.path = path;
+    this.entry = entry;
     this.cache = storage.isLocal(path) ? Optional.empty() : cache;
-    this.keyPrefix = Long.toHexString(SplitMix64.key(path.toString())) + "-" + crc32c + "-";
+    this.keyPrefix = Long.toHexString(SplitMix64.key(path.toString())) + "-" + entry.crc32c() + "-";
   }
 
-  byte[] read(long offset, int length) throws IOException {
-    return cache.isPresent()
-        ? cache.get().get(key(offset, length), () -> fetch(offset, length))
-        : fetch(offset, length);
+  /**
+   * A range whose checksum is known.
+   *
+   * @return empty if the source's bytes fail the checksum
+   */
+  Optional<byte[]> read(long offset, int length, int crc32c) throws IOException {
+    return read(offset, length, crc32c, () -> fetch(offset, length));
+  }
+
+  /**
+   * The end of the file. When the source is asked for it, it is asked for the file's size as well.
+   *
+   * @throws ShardException if the file has another size
+   * @return empty if the source's bytes fail the checksum
+   */
+  Optional<byte[]> readFooter(int crc32c) throws IOException {
+    int length = Math.toIntExact(entry.bytes() - entry.footerOffset());
+    return read(
+        entry.footerOffset(),
+        length,
+        crc32c,
+        () -> {
+          checkSize();
+          return fetch(entry.footerOffset(), length);
+        });
+  }
+
+  private Optional<byte[]> read(long offset, int length, int crc32c, LocalCache.Fetch fetch)
+      throws IOException {
+    if (cache.isEmpty()) {
+      return Optional.of(fetch.fetch()).filter(bytes -> checksum(bytes) == crc32c);
+    }
+    String key = key(offset, length);
+    // A kept copy that fails is the local disk's fault: the source is asked before it counts.
+    for (int i = 0; i < 2; i++) {
+      byte[] bytes = cache.get().get(key, fetch);
+      if (checksum(bytes) == crc32c) {
+        return Optional.of(bytes);
+      }
+      cache.get().forget(key);
+    }
+    return Optional.empty();
+  }
+
+  private static int checksum(byte[] bytes) {
+    CRC32C crc = new CRC32C();
+    crc.update(bytes, 0, bytes.length);
+    return (int) crc.getValue();
+  }
+
+  /**
+   * Asks the source how long the file is.
+   *
+   * @throws ShardException if it is not as long as it was written
+   */
+  void checkSize() throws IOException {
+    Shard.checkSize(path.toUri().getPath(), storage.status(path).getLen(), entry);
   }
 
   /** Has the range fetched in the background, if there is somewhere to put it. */
   void prefetch(long offset, int length) {
     cache.ifPresent(pieces -> pieces.prefetch(key(offset, length), () -> fetch(offset, length)));
-  }
-
-  /** The range proved damaged: the next read asks the source again. */
-  void forget(long offset, int length) {
-    cache.ifPresent(pieces -> pieces.forget(key(offset, length)));
   }
 
   private String key(long offset, int length) {

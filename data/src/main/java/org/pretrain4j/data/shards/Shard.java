@@ -1,6 +1,7 @@
 package org.pretrain4j.data.shards;
 
 import java.io.EOFException;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -8,9 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
-import java.util.zip.CRC32C;
 import org.apache.arrow.flatbuf.Footer;
 import org.apache.arrow.vector.ipc.message.ArrowFooter;
+import org.apache.hadoop.fs.ChecksumException;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.storage.LocalCache;
@@ -45,29 +46,44 @@ final class Shard {
       TokenizerIdentity tokenizer,
       Optional<LocalCache> cache) {
     String name = path.toUri().getPath();
-    RangeReader reader = new RangeReader(storage, path, entry.crc32c(), cache);
+    RangeReader reader = new RangeReader(storage, path, entry, cache);
     try {
-      if (!storage.exists(path)) {
-        throw new ShardException(name, "is missing, but the manifest lists it; restore the file");
-      }
-      checkSize(name, storage.status(path).getLen(), entry);
-      int length = Math.toIntExact(entry.bytes() - entry.footerOffset());
-      byte[] footer = reader.read(entry.footerOffset(), length);
-      int expected = HexFormat.fromHexDigits(entry.footerCrc32c());
-      if (checksum(footer) != expected) {
-        reader.forget(entry.footerOffset(), length);
-        throw new ShardException(name, "its footer fails its checksum; replace the file");
-      }
+      byte[] footer =
+          reader
+              .readFooter(HexFormat.fromHexDigits(entry.footerCrc32c()))
+              .orElseThrow(
+                  () ->
+                      new ShardException(name, "its footer fails its checksum; replace the file"));
       return new Shard(reader, path, tokenizer, parse(footer, entry, tokenizer));
-    } catch (ShardException e) {
-      throw e;
-    } catch (EOFException e) {
-      throw new ShardException(name, "ends too early (truncated?); replace the file", e);
-    } catch (IOException e) {
-      throw ShardException.unreachable(name, e);
+    } catch (IOException | UserException e) {
+      throw failure(reader, name, e);
     } catch (RuntimeException e) {
       throw new ShardException(name, "is not a shard of this dataset: " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * What a failed read says about the file: damaged, missing, or nothing, as when the network cuts
+   * a stream short.
+   */
+  private static ShardException failure(RangeReader reader, String name, Exception e) {
+    try {
+      if (e instanceof EOFException) {
+        reader.checkSize();
+      }
+    } catch (IOException | UserException sizeUnknown) {
+      return failure(reader, name, sizeUnknown);
+    }
+    if (e instanceof ShardException named) {
+      return named;
+    }
+    if (e instanceof ChecksumException) {
+      return new ShardException(
+          name, "fails the checksum of its file system (" + e.getMessage() + "); replace it", e);
+    }
+    return e instanceof UserException && e.getCause() instanceof FileNotFoundException
+        ? new ShardException(name, "is missing, but the manifest lists it; restore the file", e)
+        : ShardException.unreachable(name, e);
   }
 
   static void checkSize(String name, long bytes, ShardEntry entry) {
@@ -122,21 +138,17 @@ final class Shard {
       for (int i = number + 1; i <= number + PREFETCH && i < index.size(); i++) {
         reader.prefetch(index.block(i).getOffset(), length(i));
       }
-      byte[] bytes = reader.read(block.getOffset(), length);
-      if (checksum(bytes) != index.crc32c(number)) {
-        reader.forget(block.getOffset(), length);
-        throw new ShardException(
-            name, "record batch " + number + " fails its checksum; replace the file");
-      }
+      byte[] bytes =
+          reader
+              .read(block.getOffset(), length, index.crc32c(number))
+              .orElseThrow(
+                  () ->
+                      new ShardException(
+                          name,
+                          "record batch " + number + " fails its checksum; replace the file"));
       return BlockDecoder.decode(bytes, block.getMetadataLength(), index.tokens(number), tokenizer);
-    } catch (ShardException e) {
-      throw e;
-    } catch (EOFException e) {
-      throw new ShardException(name, "ends too early (truncated?); replace the file", e);
-    } catch (IOException e) {
-      throw ShardException.unreachable(name, e);
-    } catch (UserException e) {
-      throw new ShardException(name, "is missing, but the manifest lists it; restore the file", e);
+    } catch (IOException | UserException e) {
+      throw failure(reader, name, e);
     } catch (RuntimeException e) {
       throw new ShardException(
           name, "record batch " + number + " cannot be decoded: " + e.getMessage(), e);
@@ -146,11 +158,5 @@ final class Shard {
   private int length(int number) {
     var block = index.block(number);
     return Math.toIntExact(block.getMetadataLength() + block.getBodyLength());
-  }
-
-  private static int checksum(byte[] bytes) {
-    CRC32C crc = new CRC32C();
-    crc.update(bytes, 0, bytes.length);
-    return (int) crc.getValue();
   }
 }

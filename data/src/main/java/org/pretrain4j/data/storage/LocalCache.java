@@ -18,6 +18,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -133,19 +134,28 @@ public final class LocalCache implements AutoCloseable {
       fetchers.release();
       return;
     }
-    pool.submit(
-        () -> {
-          try {
-            byte[] fetched = fetch.fetch();
-            write(key, fetched);
-            future.complete(fetched);
-          } catch (IOException | RuntimeException e) {
-            future.completeExceptionally(e);
-          } finally {
-            coming.remove(key);
-            fetchers.release();
-          }
-        });
+    try {
+      pool.execute(() -> fetchAhead(key, fetch, future));
+    } catch (RejectedExecutionException e) {
+      // The cache is being closed; who waits fetches the piece itself.
+      future.completeExceptionally(e);
+      coming.remove(key);
+      fetchers.release();
+    }
+  }
+
+  private void fetchAhead(String key, Fetch fetch, CompletableFuture<byte[]> future) {
+    try {
+      byte[] fetched = fetch.fetch();
+      write(key, fetched);
+      future.complete(fetched);
+    } catch (Throwable e) {
+      // Whatever it was, nobody may wait for ever; the reader's own fetch shows it again.
+      future.completeExceptionally(e);
+    } finally {
+      coming.remove(key);
+      fetchers.release();
+    }
   }
 
   /** Drops a piece that proved bad. */

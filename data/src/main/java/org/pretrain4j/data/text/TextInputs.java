@@ -33,6 +33,17 @@ public final class TextInputs {
     return inputs;
   }
 
+  /**
+   * The format that the names of the files that are found say.
+   *
+   * @throws org.pretrain4j.configuration.UserException if a pattern matches no file, or the names
+   *     do not agree on a format
+   */
+  public static TextFormat format(Storage storage, List<String> globs) throws IOException {
+    return TextFormat.ofNames(
+        files(storage, globs).stream().map(file -> file.getPath().toString()).toList());
+  }
+
   /** The files that {@link #find} reads, in its order. */
   public static List<FileStatus> files(Storage storage, List<String> globs) throws IOException {
     Map<String, FileStatus> files = new TreeMap<>();

@@ -67,7 +67,8 @@ public record JobJournal(String job, List<ShardEntry> shards, int nextInput, lon
         }
       }
       return journal;
-    } catch (IOException | IllegalArgumentException e) {
+    } catch (JsonProcessingException | IllegalArgumentException e) {
+      // Only of a damaged journal: a storage that does not answer must not cost what is done.
       listener.warning(
           file.toUri().getPath() + ": unreadable (" + e.getMessage() + "); starting again");
       return empty;

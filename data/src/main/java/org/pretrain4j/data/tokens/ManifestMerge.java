@@ -2,7 +2,9 @@ package org.pretrain4j.data.tokens;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -62,6 +64,11 @@ public final class ManifestMerge {
       throws IOException {
     List<ShardEntry> shards = new ArrayList<>();
     Manifest first = null;
+    String job = null;
+    Map<String, Long> sizes = new HashMap<>();
+    for (FileStatus file : storage.list(folder)) {
+      sizes.put(file.getPath().getName(), file.getLen());
+    }
     for (int worker = 0; worker < workers; worker++) {
       if (!manifests.containsKey(worker)) {
         throw new UserException(
@@ -81,10 +88,51 @@ public final class ManifestMerge {
                 + worker
                 + " used another tokenizer than worker 0; tokenize again");
       }
+      String workersJob = jobOf(storage, folder, new WorkerFiles(worker, workers));
+      job = job == null ? workersJob : job;
+      if (!workersJob.equals(job)) {
+        throw new UserException(
+            folder.toUri().getPath()
+                + ": worker "
+                + worker
+                + " found other inputs or had other options than worker 0, so that documents would"
+                + " be missing or twice; delete its manifest and run it again");
+      }
+      for (ShardEntry shard : manifest.shards()) {
+        Long bytes = sizes.get(shard.name());
+        if (bytes == null || bytes != shard.bytes()) {
+          throw new UserException(
+              new Path(folder, shard.name()).toUri().getPath()
+                  + (bytes == null ? ": is missing" : ": has " + bytes + " bytes")
+                  + ", but worker "
+                  + worker
+                  + " wrote "
+                  + shard.bytes()
+                  + " bytes; restore it, or delete the worker's manifest and run it again");
+        }
+      }
       shards.addAll(manifest.shards());
     }
     Manifest merged = new Manifest(first.tokenizer(), shards);
-    ManifestFile.write(storage, new Path(folder, Manifest.FILE), merged);
+    Path target = new Path(folder, Manifest.FILE);
+    if (sizes.containsKey(Manifest.FILE)
+        && !ManifestFile.read(storage, target).checksum().equals(merged.checksum())) {
+      throw new UserException(
+          target.toUri().getPath()
+              + ": is the manifest of another dataset; choose another folder or delete it");
+    }
+    ManifestFile.write(storage, target, merged);
     return merged;
+  }
+
+  private static String jobOf(Storage storage, Path folder, WorkerFiles files) throws IOException {
+    String job = JobJournal.recordedJob(storage, new Path(folder, files.journal()));
+    if (job.isEmpty()) {
+      throw new UserException(
+          new Path(folder, files.journal()).toUri().getPath()
+              + ": does not say which job it belongs to; delete the worker's manifest and run it"
+              + " again");
+    }
+    return JobIdentity.sharedPart(job);
   }
 }

@@ -26,6 +26,7 @@ public final class TokenizeJob {
   private final Storage storage;
   private final Tokenizer tokenizer;
   private final List<DocumentInput> inputs;
+  private final String identity;
   private final Path folder;
   private final TokenizeOptions options;
   private final PreparationListener listener;
@@ -45,6 +46,7 @@ public final class TokenizeJob {
     this.storage = storage;
     this.tokenizer = tokenizer;
     this.inputs = ownInputs(inputs, options);
+    this.identity = JobIdentity.of(inputs, this.inputs, tokenizer, options);
     this.folder = folder;
     this.options = options;
     this.listener = listener;
@@ -93,7 +95,7 @@ public final class TokenizeJob {
         storage.deleteTemporaries(folder, files.prefix(), files.journal(), files.manifest());
       }
       JobJournal done =
-          tokenize(JobJournal.read(storage, folder, files.journal(), identity(), listener));
+          tokenize(JobJournal.read(storage, folder, files.journal(), identity, listener));
       Manifest result = new Manifest(tokenizer.identity(), done.shards());
       ManifestFile.write(storage, manifest, result);
       return result;
@@ -105,11 +107,7 @@ public final class TokenizeJob {
   /** True if the folder's dataset came from this very job: the same inputs and options. */
   public boolean isResult() throws IOException {
     Path journal = new Path(folder, files.journal());
-    return storage.exists(journal) && identity().equals(JobJournal.recordedJob(storage, journal));
-  }
-
-  private String identity() {
-    return JobIdentity.of(inputs, tokenizer, options);
+    return storage.exists(journal) && identity.equals(JobJournal.recordedJob(storage, journal));
   }
 
   private JobJournal tokenize(JobJournal journal) throws IOException {

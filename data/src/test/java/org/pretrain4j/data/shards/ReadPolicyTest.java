@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.EOFException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -14,11 +15,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import org.apache.hadoop.fs.ChecksumException;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.data.Fixtures;
 import org.pretrain4j.data.FlakyFileSystem;
+import org.pretrain4j.data.storage.LocalCache;
 import org.pretrain4j.data.storage.Storage;
 
 class ReadPolicyTest {
@@ -158,5 +161,59 @@ class ReadPolicyTest {
     assertEquals(List.of(), quarantine.entries(), "an unreachable source is not damaged");
     FlakyFileSystem.FAILURES.set(0);
     assertSame(undamaged, readAll(windows));
+  }
+
+  @Test
+  void corruptReplicasAreDamageAndACutStreamIsNot() {
+    SequenceWindows stopping = open(FlakyFileSystem.storage(), Optional.empty());
+    FlakyFileSystem.failure = () -> new ChecksumException("all replicas of block 7 are corrupt", 7);
+    FlakyFileSystem.FAILURES.set(Integer.MAX_VALUE);
+    ShardException corrupt = assertThrows(ShardException.class, () -> stopping.read(0));
+    assertFalse(corrupt.isUnreachable(), corrupt.getMessage());
+    FlakyFileSystem.failure = () -> new EOFException("end of stream");
+    ShardException cut = assertThrows(ShardException.class, () -> stopping.read(0));
+    assertTrue(cut.isUnreachable(), cut.getMessage());
+    FlakyFileSystem.FAILURES.set(0);
+    assertArrayEquals(undamaged.getFirst(), stopping.read(0).tokens());
+  }
+
+  @Test
+  void aStreamThatEndsEarlyOnAShortFileIsDamage() throws Exception {
+    Quarantine quarantine = quarantine();
+    SequenceWindows windows = cached(new ReadPolicy(1, Duration.ZERO, Optional.of(quarantine)));
+    assertSame(undamaged, readAll(windows));
+    Files.write(shard, Arrays.copyOf(whole, whole.length / 2));
+    assertTrue(differences(readAll(windows)) > 0);
+    assertTrue(quarantine.entries().stream().allMatch(entry -> entry.block() > 0));
+  }
+
+  @Test
+  void aDamagedKeptPieceIsNotBlamedOnTheSource() throws Exception {
+    Path kept = folder.resolve("cache");
+    try (LocalCache cache = new LocalCache(kept, 1 << 20)) {
+      ReadPolicy policy = new ReadPolicy(1, Duration.ZERO, Optional.empty(), Optional.of(cache));
+      readAll(cached(policy));
+      List<Path> pieces;
+      try (var files = Files.list(kept)) {
+        pieces = files.toList();
+      }
+      assertTrue(pieces.size() > 10, pieces.toString());
+      for (Path piece : pieces) {
+        byte[] bytes = Files.readAllBytes(piece);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(piece, bytes);
+      }
+      assertSame(undamaged, readAll(cached(policy)));
+    }
+  }
+
+  private SequenceWindows cached(ReadPolicy policy) {
+    return ShardedDataset.open(
+            FlakyFileSystem.storage(),
+            new org.apache.hadoop.fs.Path("flaky://" + folder),
+            Fixtures.SMALL,
+            new BlockCache(1),
+            policy)
+        .windows("web", LENGTH, 5);
   }
 }

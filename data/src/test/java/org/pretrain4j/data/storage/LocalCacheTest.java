@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 class LocalCacheTest {
@@ -103,5 +104,25 @@ class LocalCacheTest {
       assertEquals(500, cache.get("large", () -> new byte[500]).length);
       assertEquals(100, bytesOnDisk());
     }
+  }
+
+  @Test
+  @Timeout(20)
+  void aFetchAheadThatDiesLeavesNobodyWaiting() throws Exception {
+    CountDownLatch go = new CountDownLatch(1);
+    try (LocalCache cache = new LocalCache(folder, 1000)) {
+      cache.prefetch(
+          "piece-1",
+          () -> {
+            go.countDown();
+            throw new StackOverflowError("of the storage's client");
+          });
+      go.await();
+      assertEquals(1, get(cache, 1)[0]);
+    }
+    LocalCache closed = new LocalCache(folder, 1000);
+    closed.close();
+    closed.prefetch("piece-2", () -> fetch(2));
+    assertEquals(2, get(closed, 2)[0]);
   }
 }

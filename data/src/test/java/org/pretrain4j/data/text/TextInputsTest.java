@@ -150,4 +150,29 @@ class TextInputsTest {
     assertEquals(2, inputs.size());
     assertTrue(inputs.get(0).name().endsWith("a.txt"));
   }
+
+  private TextFormat found(String pattern) throws IOException {
+    return TextInputs.format(Fixtures.STORAGE, List.of(folder + pattern));
+  }
+
+  private void assertUndecided(String pattern, String part) {
+    String message = assertThrows(UserException.class, () -> found(pattern)).getMessage();
+    assertTrue(message.contains(part) && message.lines().count() == 1, message);
+  }
+
+  @Test
+  void theFormatIsThatOfTheFilesThatAreFound() throws Exception {
+    Files.createDirectories(folder.resolve("web"));
+    write("web/web-0.jsonl.zst", bytes("x"));
+    write("web/web-1.jsonl", bytes("x"));
+    assertEquals(TextFormat.JSONL, found("/web"));
+    assertEquals(TextFormat.JSONL, found("/web/web-*"));
+    write("web/web-2.txt", bytes("x"));
+    assertUndecided("/web", "several formats");
+    assertEquals(TextFormat.TEXT, found("/web/*.txt"));
+    write("web/c4.json.gz", bytes("x"));
+    write("web/rows.parquet.gz", bytes("x"));
+    assertUndecided("/web/*.json.gz", "give the format");
+    assertUndecided("/web/*.parquet.gz", "give the format");
+  }
 }

@@ -87,13 +87,24 @@ final class ResumeCheck {
     RunConfig then = configurationOf(checkpoint);
     List<String> changed = new ArrayList<>();
     compare(changed, "data.datasets", then.data().datasets(), now.data().datasets());
+    if (changed.isEmpty()) {
+      // Maps are equal in any order, but the mixture deals ties by it.
+      compare(
+          changed,
+          "data.datasets (their order)",
+          List.copyOf(then.data().datasets().keySet()),
+          List.copyOf(now.data().datasets().keySet()));
+    }
     stages(changed, then, now, checkpoint.step());
     return changed;
   }
 
-  /** Stages that have begun stay; the current one may become longer or shorter. */
+  /**
+   * What was planned stays planned, also for stages to come; the current stage and those after it
+   * may become longer or shorter, and more may follow the last.
+   */
   private static void stages(List<String> changed, RunConfig then, RunConfig now, long step) {
-    for (int i = 0; i < then.stages().size() && then.stageFirstStep(i) < step; i++) {
+    for (int i = 0; i < then.stages().size(); i++) {
       String key = "stages[" + i + "]";
       if (i >= now.stages().size()) {
         changed.add(key);
@@ -101,7 +112,9 @@ final class ResumeCheck {
       }
       compare(
           changed, key + ".mixture", then.stages().get(i).mixture(), now.stages().get(i).mixture());
-      compare(changed, key + " (its first step)", then.stageFirstStep(i), now.stageFirstStep(i));
+      if (then.stageFirstStep(i) < step) {
+        compare(changed, key + " (its first step)", then.stageFirstStep(i), now.stageFirstStep(i));
+      }
     }
   }
 

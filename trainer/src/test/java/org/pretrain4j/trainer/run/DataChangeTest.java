@@ -13,7 +13,10 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.DataChange;
+import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.configuration.ConfigurationWriter;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.stream.StagePlan;
 
@@ -61,6 +64,33 @@ final class DataChangeTest {
         assertThrows(
             UserException.class, () -> trainTo(run.with("seed: 11", "seed: 12"), STEPS, true));
     assertTrue(seed.getMessage().contains("seed"), seed.getMessage());
+  }
+
+  @Test
+  void aStageToComeAndTheOrderOfTheDatasetsAreDataToo() {
+    SmallRun run = runOf("run");
+    trainTo(run, 4, false);
+    SmallRun later = run.with("sums: 0.5\n      more: 0.5", "sums: 0.1\n      more: 0.9");
+    UserException refused = assertThrows(UserException.class, later::train);
+    assertTrue(refused.getMessage().contains("stages[1].mixture"), refused.getMessage());
+    RunConfig config = run.config();
+    Checkpoint found = run.store().newestGood(warning -> {}).orElseThrow();
+    assertEquals(List.of(), ResumeCheck.changedData(config, found));
+    RunConfig reordered =
+        ConfigurationReader.parse(
+            RunConfig.class,
+            ConfigurationWriter.toYaml(config)
+                .replace("sums:\n", "HERE:\n")
+                .replace("more:\n", "sums:\n")
+                .replace("HERE:\n", "more:\n")
+                .replace("documents: 200", "documents: here")
+                .replace("documents: 90", "documents: 200")
+                .replace("documents: here", "documents: 90"),
+            "the test's configuration");
+    assertEquals(config.data().datasets(), reordered.data().datasets());
+    assertEquals(List.of("data.datasets (their order)"), ResumeCheck.changedData(reordered, found));
+    trainTo(later, STEPS, true);
+    assertEquals(List.of("stages[1].mixture"), changesOf(run).getFirst().what());
   }
 
   @Test

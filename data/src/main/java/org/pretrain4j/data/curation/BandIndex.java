@@ -1,6 +1,7 @@
 package org.pretrain4j.data.curation;
 
 import java.util.function.IntPredicate;
+import org.pretrain4j.configuration.UserException;
 
 /**
  * From the key of a band to the documents that have it, in two arrays with open addressing: at most
@@ -15,7 +16,7 @@ final class BandIndex {
   private int size;
 
   /**
-   * @throws IllegalStateException if there are half a billion entries already
+   * @throws UserException if there are half a billion entries already
    */
   void add(long key, int document) {
     if (2 * (size + 1) > keys.length) {
@@ -53,7 +54,9 @@ final class BandIndex {
 
   private void grow() {
     if (keys.length == MAX_CAPACITY) {
-      throw new IllegalStateException("more near-duplicate bands than one process can index");
+      throw new UserException(
+          "near duplicates: one process can index half a billion bands, which is 33 million"
+              + " documents of 16 bands; set fewer bands, or curate on Spark");
     }
     long[] oldKeys = keys;
     int[] oldDocuments = documents;

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.storage.Storage;
 
 /** Finds the files of a corpus and opens them by format and compression. */
@@ -105,6 +106,11 @@ public final class TextInputs {
     }
 
     private DocumentReader openStream() throws IOException {
+      if (file.getLen() == 0 && Compression.of(file.getPath().getName()) != Compression.NONE) {
+        throw new UserException(
+            name()
+                + ": has 0 bytes, which no compressed file has; replace the file or leave it out");
+      }
       CountingStream counted = new CountingStream(storage.open(file.getPath()));
       try {
         InputStream content =

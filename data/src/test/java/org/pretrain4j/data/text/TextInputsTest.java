@@ -151,6 +151,14 @@ class TextInputsTest {
     assertTrue(inputs.get(0).name().endsWith("a.txt"));
   }
 
+  @Test
+  void anEmptyCompressedFileIsNoEmptyCorpus() throws Exception {
+    write("none.jsonl.zst");
+    assertRefused("none.jsonl.zst", TextFormat.JSONL, "none.jsonl.zst: has 0 bytes");
+    write("none.txt.gz");
+    assertRefused("none.txt.gz", TextFormat.TEXT, "none.txt.gz: has 0 bytes");
+  }
+
   private TextFormat found(String pattern) throws IOException {
     return TextInputs.format(Fixtures.STORAGE, List.of(folder + pattern));
   }

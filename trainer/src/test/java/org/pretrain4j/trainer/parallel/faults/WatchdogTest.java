@@ -72,7 +72,7 @@ class WatchdogTest {
     Duration timeout = Duration.ofSeconds(1);
     FlightRecorder hanging = new FlightRecorder(0, 1);
     hanging.step(3, "data");
-    Thread.sleep(700);
+    Thread.sleep(300);
     FlightRecorder waiting = new FlightRecorder(1, 1);
     waiting.step(3, "communication");
     Path last = folder.resolve("hang-rank-1.txt");

@@ -10,6 +10,7 @@ import org.apache.logging.log4j.Logger;
 import org.pretrain4j.checkpoints.merging.MergeConfig;
 import org.pretrain4j.checkpoints.merging.ModelMerge;
 import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.trainer.exchange.StoredModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -59,7 +60,7 @@ final class MergeCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     MergeConfig config = ConfigurationReader.read(MergeConfig.class, recipe, settings);
-    ModelMerge.run(config, output, LOG::warn);
+    ModelMerge.run(config, output, StoredModel::runOf, LOG::warn);
     spec.commandLine()
         .getOut()
         .printf(

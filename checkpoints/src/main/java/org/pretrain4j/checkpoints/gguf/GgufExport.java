@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
-import java.util.UUID;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.gguf.GgufHeader.GgufTensor;
 import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
@@ -71,8 +70,7 @@ public final class GgufExport {
     requireKnownRotation(architecture);
     ModelTensors model = ModelTensors.of(tensors, architecture);
     Path target = files.qualify(file);
-    Path staging =
-        new Path(target.getParent(), "." + target.getName() + ".writing-" + UUID.randomUUID());
+    Path staging = new Path(target.getParent(), "." + target.getName() + ".writing");
     try {
       if (files.exists(target)) {
         throw new UserException(

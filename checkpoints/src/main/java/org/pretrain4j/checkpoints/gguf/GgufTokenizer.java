@@ -1,14 +1,13 @@
 package org.pretrain4j.checkpoints.gguf;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
+import org.pretrain4j.checkpoints.tensors.ForeignJson;
 import org.pretrain4j.configuration.UserException;
 
 /** Takes a byte-level BPE tokenizer.json over into the keys of a GGUF file. */
@@ -35,9 +34,8 @@ final class GgufTokenizer {
       String source,
       byte[] tokenizer,
       Optional<String> chatTemplate,
-      ModelArchitecture model)
-      throws IOException {
-    JsonNode json = JsonMapper.builder().build().readTree(tokenizer);
+      ModelArchitecture model) {
+    JsonNode json = ForeignJson.parse(source, tokenizer);
     if (!json.path("model").path("type").asText().equals("BPE")) {
       throw new UserException(
           "%s is a tokenizer of type %s; only byte-level BPE can be written to GGUF"

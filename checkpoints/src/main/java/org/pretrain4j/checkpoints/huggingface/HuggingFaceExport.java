@@ -10,6 +10,7 @@ import java.util.OptionalInt;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.safetensors.DType;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.tensors.ForeignJson;
 import org.pretrain4j.checkpoints.tensors.StagedCheck;
 import org.pretrain4j.checkpoints.tensors.StagedFolder;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
@@ -104,7 +105,8 @@ public final class HuggingFaceExport {
     }
     Path config = new Path(folder, "tokenizer_config.json");
     if (!files.exists(config)) {
-      files.write(config, tokenizerConfig(JSON.readTree(content), architecture));
+      files.write(
+          config, tokenizerConfig(ForeignJson.parse(tokenizer.toString(), content), architecture));
     }
   }
 

@@ -82,6 +82,12 @@ public record ModelInput(
                         .formatted(path)));
   }
 
+  /** The same, with what the run of a checkpoint knows. */
+  ModelInput with(RunModel known) {
+    return new ModelInput(
+        tensors, Optional.of(known.architecture()), checkpoint, known.tokenizer());
+  }
+
   private static ModelInput ofCheckpoint(Checkpoint checkpoint) {
     return new ModelInput(
         new CheckpointTensors(checkpoint),

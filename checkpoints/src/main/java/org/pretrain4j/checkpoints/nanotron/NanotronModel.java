@@ -1,7 +1,6 @@
 package org.pretrain4j.checkpoints.nanotron;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,6 +14,7 @@ import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
 import org.pretrain4j.checkpoints.safetensors.TensorSpec;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.tensors.ForeignJson;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
 import org.pretrain4j.configuration.UserException;
 
@@ -63,8 +63,8 @@ public final class NanotronModel implements AutoCloseable {
     }
   }
 
-  private static ModelArchitecture readConfig(String source, byte[] content) throws IOException {
-    JsonNode json = JsonMapper.builder().build().readTree(content);
+  private static ModelArchitecture readConfig(String source, byte[] content) {
+    JsonNode json = ForeignJson.parse(source, content);
     if (json.path("rope_interleaved").asBoolean(false)
         || json.path("attention_bias").asBoolean(false)
         || json.path("z_loss_enabled").asBoolean(false)) {

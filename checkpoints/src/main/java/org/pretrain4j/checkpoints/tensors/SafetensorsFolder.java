@@ -1,8 +1,6 @@
 package org.pretrain4j.checkpoints.tensors;
 
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -28,9 +26,6 @@ public final class SafetensorsFolder implements TensorSource {
 
   /** The index if there are several. */
   public static final String INDEX_FILE = "model.safetensors.index.json";
-
-  private static final JsonMapper JSON =
-      JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
   private final Path folder;
   private final List<SafetensorsFile> open = new ArrayList<>();
@@ -72,7 +67,7 @@ public final class SafetensorsFolder implements TensorSource {
 
   private static Map<String, String> readIndex(DurableFileSystem files, Path index)
       throws IOException {
-    JsonNode map = JSON.readTree(files.read(index)).path("weight_map");
+    JsonNode map = ForeignJson.parse(index.toString(), files.read(index)).path("weight_map");
     if (!map.isObject() || map.isEmpty()) {
       throw new UserException(index + " has no weight_map");
     }

@@ -1,7 +1,6 @@
 package org.pretrain4j.checkpoints.tensors;
 
 import java.io.IOException;
-import java.util.UUID;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
 import org.pretrain4j.configuration.UserException;
@@ -33,9 +32,8 @@ public final class StagedFolder implements AutoCloseable {
       throw new UserException(
           qualified + " exists already and is not overwritten; give another folder or delete it");
     }
-    Path staging =
-        new Path(
-            qualified.getParent(), "." + qualified.getName() + ".writing-" + UUID.randomUUID());
+    Path staging = new Path(qualified.getParent(), "." + qualified.getName() + ".writing");
+    files.delete(staging); // What is left of one that crashed.
     files.createFolder(staging);
     return new StagedFolder(files, qualified, staging);
   }

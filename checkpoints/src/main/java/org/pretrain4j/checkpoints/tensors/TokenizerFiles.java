@@ -1,30 +1,29 @@
 package org.pretrain4j.checkpoints.tensors;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
 
 /** Whether two tokenizer.json files mean the same by each token. */
 public final class TokenizerFiles {
-  private static final JsonMapper JSON = JsonMapper.builder().build();
-
   private TokenizerFiles() {}
 
   /**
    * Compares the vocabularies: which text has which id. How the files are laid out, and how they
    * cut text into words, does not count.
    *
-   * @throws IOException if one of them is no JSON
+   * @param leftSource name of the file, for messages
+   * @throws UserException if one of them is no JSON
    */
-  public static boolean sameVocabulary(byte[] left, byte[] right) throws IOException {
-    return Arrays.equals(left, right) || vocabulary(left).equals(vocabulary(right));
+  public static boolean sameVocabulary(
+      String leftSource, byte[] left, String rightSource, byte[] right) {
+    return Arrays.equals(left, right)
+        || vocabulary(leftSource, left).equals(vocabulary(rightSource, right));
   }
 
-  private static Map<String, Integer> vocabulary(byte[] content) throws IOException {
-    JsonNode json = JSON.readTree(content);
+  private static Map<String, Integer> vocabulary(String source, byte[] content) {
+    JsonNode json = ForeignJson.parse(source, content);
     Map<String, Integer> ids = new TreeMap<>();
     json.path("model")
         .path("vocab")

@@ -96,6 +96,25 @@ class HuggingFaceTest {
   }
 
   @Test
+  void whatACrashedExportLeftGoesWithTheNextOne() throws IOException {
+    Path left = Files.createDirectories(folder.resolve(".exported.writing"));
+    Files.writeString(left.resolve("model-00001-of-00009.safetensors"), "half");
+    export(TinyModel.tensors(1), DType.BF16, HuggingFaceExport.DEFAULT_FILE_BYTES);
+    assertFalse(Files.exists(left));
+    assertFalse(Files.exists(exported.resolve("model-00001-of-00009.safetensors")));
+  }
+
+  @Test
+  void aTornIndexIsNamedInOneLine() throws IOException {
+    export(TinyModel.tensors(1), DType.F32, 100_000);
+    Files.writeString(exported.resolve("model.safetensors.index.json"), "{\"weight_map\": {\n");
+    UserException torn =
+        assertThrows(UserException.class, () -> HuggingFaceModel.open(files, hadoop(exported)));
+    assertTrue(torn.getMessage().contains("index.json is no JSON"), torn.getMessage());
+    assertEquals(1, torn.getMessage().lines().count(), torn.getMessage());
+  }
+
+  @Test
   void bfloat16IsRoundedOnce() {
     MapTensors tensors = TinyModel.tensors(2);
     export(tensors, DType.BF16, HuggingFaceExport.DEFAULT_FILE_BYTES);

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -17,6 +18,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointState;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.FirstCheckpoint;
@@ -35,6 +37,7 @@ class ModelMergeTest {
   private static final String MATRIX = "model.layers.1.mlp.up_proj.weight";
 
   @TempDir Path folder;
+  private final List<String> warnings = new ArrayList<>();
   private DurableFileSystem files;
 
   @BeforeEach
@@ -61,7 +64,49 @@ class ModelMergeTest {
     MergeConfig config =
         ConfigurationReader.parse(
             MergeConfig.class, recipe.replace("@", folder.toString()), "merge.yaml");
-    ModelMerge.run(config, path(result), warning -> {});
+    ModelMerge.run(config, path(result), ModelMergeTest::runOf, warnings::add);
+  }
+
+  /** The test's checkpoints hold their rope_theta, and the path of their tokenizer. */
+  private static Optional<RunModel> runOf(Checkpoint checkpoint) {
+    String[] known = checkpoint.state().configuration().split(" ");
+    if (known.length < 2) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        new RunModel(
+            TinyModel.withRopeTheta(Double.parseDouble(known[0])),
+            Optional.of(new org.apache.hadoop.fs.Path(Path.of(known[1]).toUri()))));
+  }
+
+  private void saved(String name, String configuration) {
+    FlatLayout layout =
+        FlatLayout.of(
+            TinyModel.ARCHITECTURE.tensors().stream()
+                .map(tensor -> new FlatLayout.Parameter(tensor.name(), tensor.shape()))
+                .toList());
+    CheckpointState state = CheckpointState.builder(1).configuration(configuration).build();
+    FirstCheckpoint.write(TinyModel.tensors(1), layout, CheckpointStore.open(path(name)), state);
+  }
+
+  @Test
+  void whatTheTensorsOfOurCheckpointsDoNotTellIsCompared() throws IOException {
+    Path one = Files.writeString(folder.resolve("1.json"), "{\"model\":{\"vocab\":{\"a\":0}}}");
+    Path two = Files.writeString(folder.resolve("2.json"), "{\"model\":{\"vocab\":{\"b\":0}}}");
+    Path bad = Files.writeString(folder.resolve("bad.json"), "{\n\"model\": [}\n");
+    saved("a", "10000 " + one);
+    saved("b", "10000 " + two);
+    saved("c", "500000 " + one);
+    saved("d", "10000 " + bad);
+    saved("e", "10000 " + folder.resolve("gone.json"));
+    String both = "models: [{path: \"@/a\", weight: 1}, {path: \"@/%s\", weight: 1}]";
+    assertRefused(both.formatted("b"), "x", "the vocabulary differs");
+    assertRefused(both.formatted("c"), "x", "rope_theta is 10000.0 and 500000.0");
+    assertRefused(both.formatted("d"), "x", "bad.json is no JSON");
+    assertTrue(Files.notExists(folder.resolve("x")));
+    merge(both.formatted("e"), "x");
+    assertEquals(1, warnings.size());
+    assertTrue(warnings.getFirst().contains("gone.json"), warnings.getFirst());
   }
 
   private float[] result(String name, String tensor) {
@@ -210,6 +255,7 @@ class ModelMergeTest {
   private void assertRefused(String recipe, String result, String complaint) {
     UserException refused = assertThrows(UserException.class, () -> merge(recipe, result));
     assertTrue(refused.getMessage().contains(complaint), refused.getMessage());
+    assertEquals(1, refused.getMessage().lines().count(), refused.getMessage());
   }
 
   @Test

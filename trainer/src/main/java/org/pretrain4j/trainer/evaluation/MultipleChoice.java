@@ -3,6 +3,7 @@ package org.pretrain4j.trainer.evaluation;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.tokens.Tokenizer;
 
 /**
@@ -55,12 +56,26 @@ final class MultipleChoice {
     return new TaskScore(questions.size(), right[0] / all, right[1] / all, right[2] / all);
   }
 
+  /**
+   * @throws UserException if a choice does not fit into a row, or if nothing of it can be scored
+   *     because no token stands before it
+   */
   Segment segment(Question question, String choice) {
     String context = question.context().stripTrailing();
     String rest = question.context().substring(context.length()) + question.separator() + choice;
     int[] tokens = tokenizer.encode(context + rest);
+    if (tokens.length < 2) {
+      throw new UserException(
+          "%s: the question is empty and the choice '%s' a single token, which nothing stands before; give the task a prompt"
+              .formatted(question.place(), choice));
+    }
     int before = Math.min(tokenizer.encode(context).length, tokens.length - 1);
     int cut = Math.max(0, tokens.length - rowLength - 1);
+    if (cut > 0 && before <= cut) {
+      throw new UserException(
+          "%s: a choice of %d tokens can't be scored in windows of %d; set a larger sequence_length or leave the question out"
+              .formatted(question.place(), tokens.length - before, rowLength));
+    }
     return new Segment(Arrays.copyOfRange(tokens, cut, tokens.length), Math.max(1, before - cut));
   }
 

@@ -9,5 +9,6 @@ import java.util.List;
  * @param separator what stands between it and a choice
  * @param choices texts, at least two
  * @param answer the right one, counted from 0
+ * @param place file and line that it comes from, for messages
  */
-record Question(String context, String separator, List<String> choices, int answer) {}
+record Question(String context, String separator, List<String> choices, int answer, String place) {}

@@ -80,7 +80,8 @@ final class QuestionReader {
         fields.replaceAll(
             field -> Matcher.quoteReplacement(field(json, field.group(1), place).asText()));
     List<String> choices = choices(json, place);
-    return new Question(context, config.separator(), choices, answer(json, choices.size(), place));
+    return new Question(
+        context, config.separator(), choices, answer(json, choices.size(), place), place);
   }
 
   private static JsonNode field(JsonNode json, String path, String place) {

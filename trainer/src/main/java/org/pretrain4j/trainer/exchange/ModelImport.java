@@ -104,7 +104,11 @@ public final class ModelImport {
     Storage storage = new Storage(new Configuration());
     Path ours = storage.path(run.tokenizer().path());
     try {
-      if (!TokenizerFiles.sameVocabulary(storage.read(ours), storage.read(theirs.get()))) {
+      if (!TokenizerFiles.sameVocabulary(
+          ours.toString(),
+          storage.read(ours),
+          theirs.get().toString(),
+          storage.read(theirs.get()))) {
         throw new UserException(
             "the vocabulary differs: tokenizer.path %s gives other ids than %s; set it to the latter"
                 .formatted(run.tokenizer().path(), theirs.get()));

@@ -16,6 +16,7 @@ import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
 import org.pretrain4j.checkpoints.huggingface.ModelTensors;
 import org.pretrain4j.checkpoints.merging.ModelInput;
+import org.pretrain4j.checkpoints.merging.RunModel;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
@@ -97,6 +98,23 @@ public final class StoredModel implements AutoCloseable {
         RunConfig.class,
         checkpoint.state().configuration(),
         checkpoint.folder() + " (its configuration)");
+  }
+
+  /**
+   * What the run that saved a checkpoint knows about its model.
+   *
+   * @return nothing if the checkpoint holds no configuration
+   * @throws UserException if its configuration is damaged
+   */
+  public static Optional<RunModel> runOf(Checkpoint checkpoint) {
+    if (checkpoint.state().configuration().isBlank()) {
+      return Optional.empty();
+    }
+    RunConfig run = configuration(checkpoint);
+    return Optional.of(
+        new RunModel(
+            Architectures.of(run.model(), OptionalInt.empty()),
+            Optional.of(new Storage(new Configuration()).path(run.tokenizer().path()))));
   }
 
   /** Where it was found, for messages. */

@@ -277,7 +277,8 @@ final class EvaluationTest {
     for (Expected question : ARC_QUESTIONS) {
       for (String choice : question.choices()) {
         segments.add(
-            choices.segment(new Question(question.context(), " ", question.choices(), 0), choice));
+            choices.segment(
+                new Question(question.context(), " ", question.choices(), 0, "arc:1"), choice));
         expected.add(choiceNats(question.context(), choice));
       }
     }
@@ -290,6 +291,22 @@ final class EvaluationTest {
     TaskScore score =
         evaluate("tasks: {arc: {files: [\"" + folder + "/arc.jsonl\"]}}").tasks().get("arc");
     assertEquals(expected(ARC_QUESTIONS), score);
+  }
+
+  @Test
+  void aChoiceThatCannotBeScoredIsNamedWithItsPlace() {
+    MultipleChoice choices = new MultipleChoice(tokenizer, LENGTH);
+    String longest = "x".repeat(LENGTH - 1); // And the separator.
+    Question question = new Question("Why?", " ", List.of(longest, "A"), 0, "arc.jsonl:7");
+    assertEquals(LENGTH, choices.segment(question, longest).targets());
+    UserException tooLong =
+        assertThrows(UserException.class, () -> choices.segment(question, longest + "x"));
+    assertTrue(
+        tooLong.getMessage().startsWith("arc.jsonl:7: a choice of " + (LENGTH + 1) + " tokens"),
+        tooLong.getMessage());
+    Question empty = new Question("", "", List.of("A", "B"), 0, "arc.jsonl:8");
+    UserException nothing = assertThrows(UserException.class, () -> choices.segment(empty, "A"));
+    assertTrue(nothing.getMessage().startsWith("arc.jsonl:8: "), nothing.getMessage());
   }
 
   @Test

@@ -120,12 +120,17 @@ final class CheckpointSaver implements AutoCloseable {
     blockedByIt = block(start);
   }
 
+  /** A rank whose disk fails at once tells the others as one whose disk fails later. */
   private CompletableFuture<AsyncCheckpointer.Report> copy(long stepsDone) {
-    return checkpointer.save(
-        rank.parameters(),
-        rank.shard().ranges(),
-        rank.shard().values(),
-        SavedState.of(config, data, stepsDone, rank.guardState()));
+    try {
+      return checkpointer.save(
+          rank.parameters(),
+          rank.shard().ranges(),
+          rank.shard().values(),
+          SavedState.of(config, data, stepsDone, rank.guardState()));
+    } catch (CheckpointWriteException e) {
+      return CompletableFuture.failedFuture(e);
+    }
   }
 
   /**

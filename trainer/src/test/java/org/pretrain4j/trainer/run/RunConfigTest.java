@@ -215,7 +215,7 @@ class RunConfigTest {
             + " delete it",
         "data.datasets.math.documents=null | data.datasets.math.synthetic needs documents as well:"
             + " add documents: 1000",
-        "data.datasets.web.format=json | data.datasets.web.format is \"json\", expected one of text,"
+        "data.datasets.web.format=json | data.datasets.web.format is \"json\", expected one of auto, text,"
             + " jsonl, parquet, arrow; did you mean jsonl?",
         "data.read_ahead_steps=0 | data.read_ahead_steps is 0, expected a whole number of at least"
             + " 1",

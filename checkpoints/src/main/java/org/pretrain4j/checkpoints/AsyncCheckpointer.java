@@ -3,7 +3,6 @@ package org.pretrain4j.checkpoints;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -113,12 +112,12 @@ public final class AsyncCheckpointer implements AutoCloseable {
   public CompletableFuture<Report> save(
       FlatLayout layout,
       List<FlatRange> ranges,
-      Map<String, MemorySegment> kinds,
+      Map<String, StateSource> kinds,
       CheckpointState state) {
     long begin = System.nanoTime();
     await();
-    Map<String, MemorySegment> sorted = new TreeMap<>(kinds);
-    long bytes = sorted.values().stream().mapToLong(MemorySegment::byteSize).sum();
+    Map<String, StateSource> sorted = new TreeMap<>(kinds);
+    long bytes = sorted.values().stream().mapToLong(StateSource::bytes).sum();
     long expected =
         Float.BYTES * sorted.size() * ranges.stream().mapToLong(FlatRange::length).sum();
     if (bytes != expected) {
@@ -148,7 +147,7 @@ public final class AsyncCheckpointer implements AutoCloseable {
             },
             writer);
     try {
-      for (MemorySegment values : sorted.values()) {
+      for (StateSource values : sorted.values()) {
         if (!staging.copy(values)) {
           await(); // The writer has given up; this throws its reason.
           throw new IllegalStateException("the writer ended before it had all values");

@@ -54,9 +54,9 @@ final class StagingBuffer implements AutoCloseable {
    *
    * @return false if the other side has ended early
    */
-  boolean copy(MemorySegment values) throws InterruptedException {
+  boolean copy(StateSource values) throws InterruptedException {
     long from = 0;
-    while (from < values.byteSize()) {
+    while (from < values.bytes()) {
       if (filling == null) {
         filling = takeFree();
         filled = 0;
@@ -64,8 +64,8 @@ final class StagingBuffer implements AutoCloseable {
           return false;
         }
       }
-      long length = Math.min(chunkBytes - filled, values.byteSize() - from);
-      filling.asSlice(filled, length).copyFrom(values.asSlice(from, length));
+      long length = Math.min(chunkBytes - filled, values.bytes() - from);
+      values.copyTo(from, filling.asSlice(filled, length));
       filled += length;
       from += length;
       if (filled == chunkBytes) {

@@ -41,7 +41,7 @@ class AsyncCheckpointerTest {
     List<FlatRange> ranges = SavedRun.ranges(LAYOUT.elements(), 1000, worldSize).get(rank);
     Map<String, MemorySegment> values = SavedRun.values(step, ranges);
     CompletableFuture<AsyncCheckpointer.Report> save =
-        checkpointer.save(LAYOUT, ranges, values, SavedRun.state(step));
+        checkpointer.save(LAYOUT, ranges, SavedRun.sources(values), SavedRun.state(step));
     values.values().forEach(segment -> segment.fill((byte) 1)); // The next step changes them.
     return save;
   }
@@ -186,7 +186,7 @@ class AsyncCheckpointerTest {
         new AsyncCheckpointer(store, "a", 0, 1, settings(1000), step -> {});
     assertThrows(
         IllegalStateException.class,
-        () -> checkpointer.save(LAYOUT, all, values, SavedRun.state(10)));
+        () -> checkpointer.save(LAYOUT, all, SavedRun.sources(values), SavedRun.state(10)));
     String problem = checkpointer.close(Duration.ofSeconds(30)).orElseThrow();
     assertTrue(problem.contains("broken off"), problem);
   }

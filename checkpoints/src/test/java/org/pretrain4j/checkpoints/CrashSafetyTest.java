@@ -104,7 +104,7 @@ class CrashSafetyTest {
         checkpointer.save(
             LAYOUT,
             ranges.get(rank),
-            SavedRun.values(step, ranges.get(rank)),
+            SavedRun.sources(SavedRun.values(step, ranges.get(rank))),
             SavedRun.state(step));
       }
     }

@@ -90,6 +90,12 @@ final class SavedRun {
     return kinds;
   }
 
+  static Map<String, StateSource> sources(Map<String, MemorySegment> values) {
+    Map<String, StateSource> sources = new TreeMap<>();
+    values.forEach((kind, segment) -> sources.put(kind, StateSource.of(segment)));
+    return sources;
+  }
+
   static CheckpointState state(long step) {
     return CheckpointState.builder(step)
         .tokens(step * 4096)

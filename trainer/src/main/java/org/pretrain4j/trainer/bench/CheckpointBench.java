@@ -101,7 +101,7 @@ public final class CheckpointBench {
                       .save(
                           layout.parameters(),
                           shard.ranges(),
-                          shard.values(),
+                          shard.sources(),
                           CheckpointState.builder(i).build())
                       .join();
             }

@@ -13,6 +13,7 @@ import org.pretrain4j.checkpoints.CheckpointMirror;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.checkpoints.RetentionPolicy;
+import org.pretrain4j.checkpoints.StateSource;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.Collectives;
 
@@ -84,7 +85,7 @@ final class CheckpointSaver implements AutoCloseable {
   }
 
   private static long stagingBytes(CheckpointConfig config, RankTrainer rank) {
-    long shard = rank.shard().values().values().stream().mapToLong(v -> v.byteSize()).sum();
+    long shard = rank.shard().sources().values().stream().mapToLong(StateSource::bytes).sum();
     return Math.min(config.stagingBytes(), Math.max(1, shard));
   }
 
@@ -126,7 +127,7 @@ final class CheckpointSaver implements AutoCloseable {
       return checkpointer.save(
           rank.parameters(),
           rank.shard().ranges(),
-          rank.shard().values(),
+          rank.shard().sources(),
           SavedState.of(config, data, stepsDone, rank.guardState()));
     } catch (CheckpointWriteException e) {
       return CompletableFuture.failedFuture(e);

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.checkpoints.StateSource;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
@@ -75,6 +76,13 @@ public final class OptimizerShard {
     Map<String, MemorySegment> values = new LinkedHashMap<>();
     kinds.forEach((kind, tensor) -> values.put(kind, tensor.segment()));
     return values;
+  }
+
+  /** The same values, to be copied out by a save. */
+  public Map<String, StateSource> sources() {
+    Map<String, StateSource> sources = new LinkedHashMap<>();
+    values().forEach((kind, values) -> sources.put(kind, StateSource.of(values)));
+    return sources;
   }
 
   /** First values of a new run. */

@@ -75,23 +75,29 @@ final class RankProcess {
         .waitFor(2, TimeUnit.SECONDS);
   }
 
+  /** SIGTERM. Unlike the process's own method this leaves its output open: it still has to save. */
   void terminate() {
-    process.destroy();
+    process.toHandle().destroy();
   }
 
   /** Also what the process has started itself. */
   void kill() {
     process.descendants().forEach(ProcessHandle::destroyForcibly);
-    process.destroyForcibly();
+    process.toHandle().destroyForcibly();
   }
 
   boolean waitFor(Duration time) throws InterruptedException {
     return process.waitFor(Math.max(1, time.toMillis()), TimeUnit.MILLISECONDS);
   }
 
+  /** Waits a little for the last words of a process that has ended. */
+  void awaitOutput() throws InterruptedException {
+    reader.join(Duration.ofSeconds(2));
+  }
+
   /** Why it ended, in a line: signal or exit code, and its last error. */
   String describeEnd() throws InterruptedException {
-    reader.join(Duration.ofSeconds(2));
+    awaitOutput();
     int code = exitCode();
     String how =
         code > 128 && code < 128 + 65

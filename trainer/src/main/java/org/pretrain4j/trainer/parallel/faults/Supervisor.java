@@ -149,6 +149,9 @@ public final class Supervisor {
     } finally {
       running = List.of();
       processes.forEach(RankProcess::kill);
+      for (RankProcess process : processes) {
+        process.awaitOutput();
+      }
     }
   }
 

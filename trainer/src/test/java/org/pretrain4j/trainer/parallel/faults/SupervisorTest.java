@@ -173,7 +173,9 @@ class SupervisorTest {
 
   @Test
   void stoppingEndsTheRanksAndDoesNotStartThemAgain() throws Exception {
-    Supervisor supervisor = shell(2, 5, "trap 'kill %1; exit 75' TERM; echo up; sleep 60 & wait");
+    Supervisor supervisor =
+        shell(
+            2, 5, "trap 'kill %1; sleep 0.2; echo saved; exit 75' TERM; echo up; sleep 60 & wait");
     Thread stopper =
         Thread.ofPlatform()
             .start(
@@ -187,6 +189,9 @@ class SupervisorTest {
     stopper.join();
     assertEquals(75, outcome.exitCode());
     assertEquals(1, outcome.attempts().size());
+    // What ranks say while they save is heard.
+    long saved = output.stream().filter(line -> line.endsWith("saved")).count();
+    assertEquals(2, saved, output::toString);
   }
 
   @Test

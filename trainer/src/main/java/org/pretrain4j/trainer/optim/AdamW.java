@@ -128,7 +128,9 @@ public final class AdamW {
     long offset = 0;
     for (WeightDecayRange decay : decays) {
       Shard stretch = shard.slice(offset, decay.range().length());
-      Coefficients with = coefficients(update, learningRate, decay.weightDecay(), gradientScale);
+      AdamWCoefficients with =
+          AdamWCoefficients.of(
+              beta1, beta2, epsilon, update, learningRate, decay.weightDecay(), gradientScale);
       pool.run(
           stretch.elements(),
           CHUNK,
@@ -137,34 +139,11 @@ public final class AdamW {
     }
   }
 
-  /** The constants of one update, rounded once. */
-  private record Coefficients(
-      float gradientScale,
-      float oneMinusBeta1,
-      float beta2,
-      float oneMinusBeta2,
-      float rootScale,
-      float epsilon,
-      float stepSize,
-      float decay) {}
-
-  private Coefficients coefficients(long update, double rate, double decay, double scale) {
-    return new Coefficients(
-        (float) scale,
-        (float) (1 - beta1),
-        (float) beta2,
-        (float) (1 - beta2),
-        (float) (1 / Math.sqrt(1 - Math.pow(beta2, update))),
-        (float) epsilon,
-        (float) (rate / (1 - Math.pow(beta1, update))),
-        (float) (rate * decay));
-  }
-
-  private static void update(Shard s, int elements, Coefficients with) {
+  private static void update(Shard s, int elements, AdamWCoefficients with) {
     MemorySegment bfloat16 = s.bfloat16.orElse(null);
     int i = 0;
     for (; i <= elements - Lanes.COUNT; i += Lanes.COUNT) {
-      FloatVector g = Lanes.load(s.gradient, i).mul(with.gradientScale);
+      FloatVector g = Lanes.load(s.gradient, i).mul(with.gradientScale());
       FloatVector m = firstMoment(Lanes.load(s.expAvg, i), g, with);
       FloatVector v = secondMoment(Lanes.load(s.expAvgSq, i), g, with);
       FloatVector p = parameter(Lanes.load(s.master, i), m, v, with);
@@ -177,7 +156,7 @@ public final class AdamW {
     }
     if (i < elements) {
       VectorMask<Float> rest = Lanes.FLOATS.indexInRange(i, elements);
-      FloatVector g = Lanes.load(s.gradient, i, rest).mul(with.gradientScale);
+      FloatVector g = Lanes.load(s.gradient, i, rest).mul(with.gradientScale());
       FloatVector m = firstMoment(Lanes.load(s.expAvg, i, rest), g, with);
       FloatVector v = secondMoment(Lanes.load(s.expAvgSq, i, rest), g, with);
       FloatVector p = parameter(Lanes.load(s.master, i, rest), m, v, with);
@@ -190,25 +169,26 @@ public final class AdamW {
     }
   }
 
-  private static FloatVector firstMoment(FloatVector m, FloatVector g, Coefficients with) {
+  private static FloatVector firstMoment(FloatVector m, FloatVector g, AdamWCoefficients with) {
     return g.sub(m)
-        .lanewise(VectorOperators.FMA, FloatVector.broadcast(Lanes.FLOATS, with.oneMinusBeta1), m);
+        .lanewise(
+            VectorOperators.FMA, FloatVector.broadcast(Lanes.FLOATS, with.oneMinusBeta1()), m);
   }
 
-  private static FloatVector secondMoment(FloatVector v, FloatVector g, Coefficients with) {
-    return g.mul(with.oneMinusBeta2).lanewise(VectorOperators.FMA, g, v.mul(with.beta2));
+  private static FloatVector secondMoment(FloatVector v, FloatVector g, AdamWCoefficients with) {
+    return g.mul(with.oneMinusBeta2()).lanewise(VectorOperators.FMA, g, v.mul(with.beta2()));
   }
 
   private static FloatVector parameter(
-      FloatVector p, FloatVector m, FloatVector v, Coefficients with) {
+      FloatVector p, FloatVector m, FloatVector v, AdamWCoefficients with) {
     FloatVector denominator =
         v.lanewise(VectorOperators.SQRT)
             .lanewise(
                 VectorOperators.FMA,
-                FloatVector.broadcast(Lanes.FLOATS, with.rootScale),
-                FloatVector.broadcast(Lanes.FLOATS, with.epsilon));
-    FloatVector adam = m.div(denominator).mul(with.stepSize);
+                FloatVector.broadcast(Lanes.FLOATS, with.rootScale()),
+                FloatVector.broadcast(Lanes.FLOATS, with.epsilon()));
+    FloatVector adam = m.div(denominator).mul(with.stepSize());
     return p.sub(
-        p.lanewise(VectorOperators.FMA, FloatVector.broadcast(Lanes.FLOATS, with.decay), adam));
+        p.lanewise(VectorOperators.FMA, FloatVector.broadcast(Lanes.FLOATS, with.decay()), adam));
   }
 }

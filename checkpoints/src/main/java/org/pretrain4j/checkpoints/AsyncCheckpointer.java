@@ -16,7 +16,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.LongConsumer;
-import org.pretrain4j.checkpoints.safetensors.SafetensorsWriter;
 
 /**
  * Saves in the background: the caller is blocked only while its values are copied into a bounded
@@ -64,13 +63,9 @@ public final class AsyncCheckpointer implements AutoCloseable {
 
   private static final Duration UNTIL_INTERRUPTED = Duration.ofSeconds(5);
 
-  private final CheckpointStore store;
-  private final String attempt;
   private final int rank;
-  private final int worldSize;
-  private final Settings settings;
-  private final LongConsumer published;
   private final StagingBuffer staging;
+  private final BackgroundWriter save;
   private final ExecutorService writer;
   private CompletableFuture<Report> inFlight = CompletableFuture.completedFuture(null);
   private CompletableFuture<Void> shardInFlight = CompletableFuture.completedFuture(null);
@@ -89,13 +84,11 @@ public final class AsyncCheckpointer implements AutoCloseable {
       int worldSize,
       Settings settings,
       LongConsumer published) {
-    this.store = store;
-    this.attempt = attempt;
     this.rank = rank;
-    this.worldSize = worldSize;
-    this.settings = settings;
-    this.published = published;
     this.staging = new StagingBuffer(settings.stagingBytes());
+    this.save =
+        new BackgroundWriter(
+            store, attempt, rank, worldSize, settings.publishTimeout(), published, staging);
     this.writer =
         Executors.newSingleThreadExecutor(
             Thread.ofPlatform().name("checkpoint-writer-" + rank).daemon().factory());
@@ -134,10 +127,10 @@ public final class AsyncCheckpointer implements AutoCloseable {
             () -> {
               try {
                 StagedCheckpoint staged =
-                    write(layout, List.copyOf(ranges), names, bytes, state.step());
+                    save.write(layout, List.copyOf(ranges), names, bytes, state.step());
                 double written = secondsSince(begin);
                 durable.complete(null);
-                publish(staged, state);
+                save.publish(staged, state);
                 double published = rank == 0 ? secondsSince(begin) - written : 0;
                 return new Report(state.step(), bytes, blocked.join(), written, published);
               } catch (RuntimeException | Error e) {
@@ -166,39 +159,6 @@ public final class AsyncCheckpointer implements AutoCloseable {
     }
     blocked.complete(secondsSince(begin));
     return inFlight;
-  }
-
-  private StagedCheckpoint write(
-      FlatLayout layout, List<FlatRange> ranges, List<String> kinds, long bytes, long step) {
-    try {
-      StagedCheckpoint staged = store.stage(step, attempt);
-      staged.writeShard(rank, worldSize, layout, ranges, kinds, shard -> drain(shard, bytes));
-      return staged;
-    } finally {
-      staging.stopConsuming();
-    }
-  }
-
-  private void publish(StagedCheckpoint staged, CheckpointState state) {
-    if (rank != 0) {
-      return;
-    }
-    try {
-      staged.publishWhenComplete(worldSize, state, settings.publishTimeout());
-    } catch (CheckpointWriteException e) {
-      staged.discardAfter(e);
-      throw e;
-    }
-    published.accept(state.step());
-  }
-
-  private void drain(SafetensorsWriter shard, long bytes) throws IOException {
-    try {
-      staging.drain(bytes, shard::write);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw (IOException) new InterruptedIOException("interrupted").initCause(e);
-    }
   }
 
   /**

@@ -1,27 +1,17 @@
 package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
-import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SortedMap;
-import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.LongPredicate;
-import java.util.function.Predicate;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
+import org.pretrain4j.checkpoints.StoreFolder.Candidate;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
 import org.pretrain4j.configuration.UserException;
 
@@ -31,20 +21,12 @@ import org.pretrain4j.configuration.UserException;
  * save.
  */
 public final class CheckpointStore {
-  private static final Logger LOG = LogManager.getLogger(CheckpointStore.class);
-
-  private static final Pattern PUBLISHED = Pattern.compile("step-(\\d{10,})");
-  private static final Pattern REPLACED = Pattern.compile("\\.replaced-step-(\\d{10,})-.*");
-  private static final Pattern STAGING = Pattern.compile("\\.staging-step-(\\d{10,})-(.*)");
-  private static final String DELETING = ".deleting-";
   private static final Pattern ATTEMPT = Pattern.compile("[A-Za-z0-9_-]{1,64}");
 
-  private final DurableFileSystem files;
-  private final Path root;
+  private final StoreFolder folder;
   private final InstantSource clock;
   private final Tags tags;
-  private final Set<Path> verified = new HashSet<>();
-  private final Object retaining = new Object();
+  private final Retention retention;
 
   /**
    * A store in a folder, which need not exist yet.
@@ -60,10 +42,10 @@ public final class CheckpointStore {
   }
 
   CheckpointStore(DurableFileSystem files, Path root, InstantSource clock) {
-    this.files = files;
-    this.root = files.qualify(root);
+    this.folder = new StoreFolder(files, root);
     this.clock = clock;
-    this.tags = new Tags(files, new Path(this.root, "tags"));
+    this.tags = new Tags(files, new Path(folder.root(), "tags"));
+    this.retention = new Retention(folder, tags, clock);
   }
 
   /**
@@ -84,7 +66,7 @@ public final class CheckpointStore {
 
   /** The folder that holds the checkpoints. */
   public Path root() {
-    return root;
+    return folder.root();
   }
 
   /**
@@ -99,20 +81,16 @@ public final class CheckpointStore {
     if (!ATTEMPT.matcher(attempt).matches() || step < 0) {
       throw new IllegalArgumentException("no save: step " + step + ", attempt " + attempt);
     }
-    Path folder = new Path(root, ".staging-" + name(step) + "-" + attempt);
     try {
-      files.createFolder(root);
-      clean(staging -> !staging.group(2).equals(attempt));
-      files.createFolder(folder);
+      return new StagedCheckpoint(this, folder.stage(step, attempt), step, attempt);
     } catch (IOException e) {
       throw new CheckpointWriteException(
-          "the checkpoint of step %d can't be written to %s".formatted(step, root), e);
+          "the checkpoint of step %d can't be written to %s".formatted(step, root()), e);
     }
-    return new StagedCheckpoint(this, files, folder, step, attempt);
   }
 
   DurableFileSystem files() {
-    return files;
+    return folder.files();
   }
 
   long nowSeconds() {
@@ -129,18 +107,9 @@ public final class CheckpointStore {
    */
   void publish(long step, String attempt, Path staged, LongPredicate isLeftover)
       throws IOException {
-    Path published = new Path(root, name(step));
-    if (files.exists(published)) {
-      // Stays readable under its new name until the new one is in place.
-      files.rename(published, new Path(root, ".replaced-" + name(step) + "-" + UUID.randomUUID()));
-    }
-    synchronized (verified) {
-      verified.remove(published);
-    }
-    files.rename(staged, published);
-    clean(
-        staging ->
-            staging.group(2).equals(attempt) && isLeftover.test(Long.parseLong(staging.group(1))));
+    folder.setAside(step);
+    retention.forget(folder.published(step));
+    folder.publish(step, attempt, staged, isLeftover);
   }
 
   /**
@@ -153,9 +122,9 @@ public final class CheckpointStore {
    */
   public Optional<Checkpoint> newestGood(Consumer<String> warn) {
     String newestDamage = null;
-    for (Candidate candidate : candidates()) {
+    for (Candidate candidate : folder.candidates()) {
       try {
-        Checkpoint checkpoint = Checkpoint.open(files, candidate.folder());
+        Checkpoint checkpoint = Checkpoint.open(folder.files(), candidate.folder());
         checkpoint.verify();
         if (newestDamage != null) {
           warn.accept("the newest good checkpoint is " + candidate.folder());
@@ -169,7 +138,7 @@ public final class CheckpointStore {
     if (newestDamage != null) {
       throw new UserException(
           "no checkpoint in %s is good, the newest one: %s; restore a copy of one or use a new folder"
-              .formatted(root, newestDamage));
+              .formatted(root(), newestDamage));
     }
     return Optional.empty();
   }
@@ -182,18 +151,18 @@ public final class CheckpointStore {
    * @throws DamagedCheckpointException if its manifest is damaged
    */
   public Checkpoint open(long step) {
-    for (Candidate candidate : candidates()) {
+    for (Candidate candidate : folder.candidates()) {
       if (candidate.step() == step) {
-        return Checkpoint.open(files, candidate.folder());
+        return Checkpoint.open(folder.files(), candidate.folder());
       }
     }
     throw new UserException(
-        "%s has no checkpoint of step %d; those there are: %s".formatted(root, step, steps()));
+        "%s has no checkpoint of step %d; those there are: %s".formatted(root(), step, steps()));
   }
 
   /** The steps of the published checkpoints, good or not, oldest first. */
   public List<Long> steps() {
-    return candidates().stream().map(Candidate::step).distinct().sorted().toList();
+    return folder.candidates().stream().map(Candidate::step).distinct().sorted().toList();
   }
 
   /**
@@ -247,151 +216,11 @@ public final class CheckpointStore {
    * @param isSpared asked just before a checkpoint is deleted
    */
   List<Long> retain(RetentionPolicy policy, LongPredicate isSpared, Consumer<String> warn) {
-    synchronized (retaining) {
-      List<Long> deleted = new ArrayList<>();
-      for (Candidate candidate : doomed(policy, warn)) {
-        if (!isSpared.test(candidate.step())) {
-          delete(candidate);
-          deleted.add(candidate.step());
-        }
-      }
-      try {
-        cleanDeleted();
-      } catch (IOException e) {
-        throw new CheckpointWriteException("old checkpoints in " + root + " can't be deleted", e);
-      }
-      return deleted;
-    }
+    return retention.retain(policy, isSpared, warn);
   }
 
   /** The steps that {@link #retain} would delete, newest first; deletes nothing. */
   public List<Long> wouldDelete(RetentionPolicy policy, Consumer<String> warn) {
-    return doomed(policy, warn).stream().map(Candidate::step).toList();
-  }
-
-  private List<Candidate> doomed(RetentionPolicy policy, Consumer<String> warn) {
-    Set<Long> pinned = Set.copyOf(tags.all().values());
-    Instant now = clock.instant();
-    boolean goodOneKept = false;
-    int kept = 0;
-    List<Candidate> doomed = new ArrayList<>();
-    for (Candidate candidate : candidates()) {
-      try {
-        Checkpoint checkpoint = Checkpoint.open(files, candidate.folder());
-        if (goodOneKept) {
-          if (kept >= policy.keepLast()
-              && !pinned.contains(candidate.step())
-              && !policy.keepsByStepOrAge(candidate.step(), checkpoint.savedAt(), now)) {
-            doomed.add(candidate);
-            continue;
-          }
-          checkpoint.verifySizes();
-        } else {
-          verifyOnce(checkpoint);
-          goodOneKept = true;
-        }
-        kept++;
-      } catch (DamagedCheckpointException e) {
-        warn.accept("a damaged checkpoint is not counted as kept: " + e.getMessage());
-        if (kept >= policy.keepLast()
-            && !pinned.contains(candidate.step())
-            && !policy.keepsByStepOrAge(candidate.step(), Instant.EPOCH, now)) {
-          doomed.add(candidate);
-        }
-      }
-    }
-    return doomed;
-  }
-
-  private void verifyOnce(Checkpoint checkpoint) {
-    synchronized (verified) {
-      if (verified.contains(checkpoint.folder())) {
-        checkpoint.verifySizes();
-        return;
-      }
-    }
-    checkpoint.verify();
-    synchronized (verified) {
-      verified.add(checkpoint.folder());
-    }
-  }
-
-  /** Renames first, so that a crash in the middle leaves no half checkpoint behind. */
-  private void delete(Candidate candidate) {
-    try {
-      Path hidden = new Path(root, DELETING + name(candidate.step()) + "-" + UUID.randomUUID());
-      files.rename(candidate.folder(), hidden);
-      files.delete(hidden);
-    } catch (IOException e) {
-      throw new CheckpointWriteException(candidate.folder() + " can't be deleted", e);
-    }
-  }
-
-  private record Candidate(long step, boolean replaced, Path folder) {}
-
-  /** Whatever may be a checkpoint, newest first, a replaced one after its successor. */
-  private List<Candidate> candidates() {
-    List<Candidate> candidates = new ArrayList<>();
-    try {
-      for (FileStatus entry : files.list(root)) {
-        String name = entry.getPath().getName();
-        Matcher published = PUBLISHED.matcher(name);
-        Matcher replaced = REPLACED.matcher(name);
-        if (published.matches()) {
-          candidates.add(new Candidate(Long.parseLong(published.group(1)), false, entry.getPath()));
-        } else if (replaced.matches()) {
-          candidates.add(new Candidate(Long.parseLong(replaced.group(1)), true, entry.getPath()));
-        }
-      }
-    } catch (IOException e) {
-      throw new UserException("%s can't be listed: %s".formatted(root, e.getMessage()), e);
-    }
-    candidates.sort(
-        Comparator.comparingLong(Candidate::step).reversed().thenComparing(Candidate::replaced));
-    return candidates;
-  }
-
-  /** Deletes what crashed saves left, as far as that works. */
-  private void clean(Predicate<Matcher> isLeftover) throws IOException {
-    for (FileStatus entry : files.list(root)) {
-      Path path = entry.getPath();
-      Matcher staging = STAGING.matcher(path.getName());
-      Matcher replaced = REPLACED.matcher(path.getName());
-      if (staging.matches() && isLeftover.test(staging)) {
-        hideAndDelete(path);
-      } else if (replaced.matches() && files.exists(new Path(root, "step-" + replaced.group(1)))) {
-        files.syncFolder(root); // The successor must be durable before this goes.
-        hideAndDelete(path);
-      }
-    }
-  }
-
-  /** Of several ranks that clean the same folder, the one that renames it deletes it. */
-  private void hideAndDelete(Path path) {
-    Path hidden = new Path(root, DELETING + UUID.randomUUID());
-    try {
-      files.rename(path, hidden);
-    } catch (IOException e) {
-      LOG.debug("{} is left to another rank: {}", path, e.getMessage());
-      return;
-    }
-    try {
-      files.delete(hidden);
-    } catch (IOException e) {
-      LOG.warn("a leftover of an earlier save can't be deleted: {}", e.getMessage());
-    }
-  }
-
-  /** Deletes what crashed deletions left. */
-  private void cleanDeleted() throws IOException {
-    for (FileStatus entry : files.list(root)) {
-      if (entry.getPath().getName().startsWith(DELETING)) {
-        files.delete(entry.getPath());
-      }
-    }
-  }
-
-  private static String name(long step) {
-    return "step-%010d".formatted(step);
+    return retention.doomed(policy, warn).stream().map(Candidate::step).toList();
   }
 }

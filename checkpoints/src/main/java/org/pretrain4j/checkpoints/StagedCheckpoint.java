@@ -4,16 +4,10 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.Logger;
 import org.pretrain4j.checkpoints.safetensors.SafetensorsWriter;
 import org.pretrain4j.checkpoints.safetensors.TensorSpec;
 import org.pretrain4j.checkpoints.storage.BlockChecksums;
@@ -24,22 +18,21 @@ import org.pretrain4j.checkpoints.storage.DurableFileSystem;
  * threads of one process may share one object.
  */
 public final class StagedCheckpoint {
-  private static final Logger LOG = LogManager.getLogger(StagedCheckpoint.class);
-
   private final CheckpointStore store;
   private final DurableFileSystem files;
   private final Path folder;
   private final long step;
   private final String attempt;
+  private final StagedShards shards;
   private volatile FlatLayout layout;
 
-  StagedCheckpoint(
-      CheckpointStore store, DurableFileSystem files, Path folder, long step, String attempt) {
+  StagedCheckpoint(CheckpointStore store, Path folder, long step, String attempt) {
     this.store = store;
-    this.files = files;
+    this.files = store.files();
     this.folder = folder;
     this.step = step;
     this.attempt = attempt;
+    this.shards = new StagedShards(files, folder, step, attempt);
   }
 
   /**
@@ -173,8 +166,8 @@ public final class StagedCheckpoint {
           "the state of step " + state.step() + " can't be published at step " + step);
     }
     try {
-      Manifest manifest = collect(worldSize, state);
-      deleteOthers(manifest);
+      Manifest manifest = shards.collect(worldSize, layout, store.nowSeconds(), state);
+      shards.deleteOthers(manifest);
       SealedJson.write(files, new Path(folder, Manifest.FILE_NAME), manifest);
       files.syncFolder(folder);
       store.publish(step, attempt, folder);
@@ -196,7 +189,7 @@ public final class StagedCheckpoint {
     long pauseMillis = 5;
     int rank = 0;
     while (true) {
-      while (rank < worldSize && isWritten(rank, worldSize)) {
+      while (rank < worldSize && shards.isWritten(rank, worldSize)) {
         rank++;
       }
       if (rank == worldSize) {
@@ -222,17 +215,6 @@ public final class StagedCheckpoint {
     }
   }
 
-  private boolean isWritten(int rank, int worldSize) {
-    Path path = new Path(folder, ShardSummary.summaryName(rank, worldSize));
-    try {
-      return files.exists(path)
-          && SealedJson.read(files, path, ShardSummary.class).value().attempt().equals(attempt);
-    } catch (IOException e) {
-      LOG.debug("{} is not complete yet: {}", path, e.getMessage());
-      return false;
-    }
-  }
-
   Path folder() {
     return folder;
   }
@@ -252,65 +234,6 @@ public final class StagedCheckpoint {
       discard();
     } catch (CheckpointWriteException e) {
       reason.addSuppressed(e);
-    }
-  }
-
-  /** Holds what the ranks say about their shards against each other and against the files. */
-  private Manifest collect(int worldSize, CheckpointState state) throws IOException {
-    List<Manifest.Shard> shards = new ArrayList<>();
-    List<String> kinds = null;
-    String fingerprint = SealedJson.fingerprint(layout);
-    for (int rank = 0; rank < worldSize; rank++) {
-      String summaryName = ShardSummary.summaryName(rank, worldSize);
-      SealedJson.Sealed<ShardSummary> sealed =
-          SealedJson.read(files, new Path(folder, summaryName), ShardSummary.class);
-      ShardSummary summary = sealed.value();
-      kinds = kinds == null ? summary.kinds() : kinds;
-      if (summary.step() != step || !summary.attempt().equals(attempt)) {
-        throw new IOException(summaryName + " was written by another save");
-      }
-      if (!summary.layoutFingerprint().equals(fingerprint) || !summary.kinds().equals(kinds)) {
-        throw new IOException("rank " + rank + " saved other parameters than rank 0");
-      }
-      long length = files.length(new Path(folder, summary.file()));
-      if (length != summary.bytes()) {
-        throw new IOException(
-            "%s has %d bytes instead of %d".formatted(summary.file(), length, summary.bytes()));
-      }
-      shards.add(
-          new Manifest.Shard(
-              rank,
-              summary.file(),
-              summary.bytes(),
-              summary.dataStart(),
-              summary.ranges(),
-              summaryName,
-              sealed.crc32c()));
-    }
-    return new Manifest(
-        SealedJson.FORMAT,
-        SealedJson.VERSION,
-        step,
-        store.nowSeconds(),
-        attempt,
-        worldSize,
-        kinds,
-        layout,
-        shards,
-        state);
-  }
-
-  /** A save that was broken off and repeated with fewer ranks may have left files. */
-  private void deleteOthers(Manifest manifest) throws IOException {
-    Set<String> wanted = new HashSet<>();
-    for (Manifest.Shard shard : manifest.shards()) {
-      wanted.add(shard.file());
-      wanted.add(shard.checksumsFile());
-    }
-    for (FileStatus file : files.list(folder)) {
-      if (!wanted.contains(file.getPath().getName())) {
-        files.delete(file.getPath());
-      }
     }
   }
 

@@ -11,21 +11,24 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
-import org.apache.hadoop.fs.FSDataOutputStream;
-import org.apache.hadoop.fs.FilterFileSystem;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.permission.FsPermission;
-import org.apache.hadoop.util.Progressable;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.checkpoints.storage.CrashingFileSystem;
 import org.pretrain4j.checkpoints.storage.CrashingFileSystem.Survival;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.checkpoints.storage.TroubledFileSystem;
 
 /** Copies that are slower than the saves, that break off, or whose folder gives trouble. */
 @Timeout(60)
 class CheckpointMirrorTest {
   private static final FlatLayout LAYOUT = SavedRun.layout(700, 3);
+
+  private final CountDownLatch begun = new CountDownLatch(1);
+  private final CountDownLatch mayGoOn = new CountDownLatch(1);
+  @TempDir private java.nio.file.Path folder;
 
   private final CrashingFileSystem disk = new CrashingFileSystem();
   private final CheckpointStore source = store(disk.durable(), "first");
@@ -35,87 +38,61 @@ class CheckpointMirrorTest {
     return new CheckpointStore(files, new Path("crash:///" + name));
   }
 
+  @AfterEach
+  void noTroubleForOthers() {
+    TroubledFileSystem.TROUBLE.set(TroubledFileSystem.NONE);
+  }
+
   private void save(long... steps) {
     for (long step : steps) {
       SavedRun.save(source, step, LAYOUT, 2);
     }
   }
 
-  /** Waits before it creates a file of step 10. */
-  private final class SlowCopies extends FilterFileSystem {
-    final CountDownLatch begun = new CountDownLatch(1);
-    final CountDownLatch mayGoOn = new CountDownLatch(1);
-
-    SlowCopies() {
-      super(new CrashingFileSystem());
-    }
-
-    @Override
-    public FSDataOutputStream create(
-        Path path,
-        FsPermission permission,
-        boolean overwrite,
-        int bufferSize,
-        short replication,
-        long blockSize,
-        Progressable progress)
-        throws IOException {
-      if (path.toString().contains("step-0000000010")) {
-        begun.countDown();
-        try {
-          mayGoOn.await();
-        } catch (InterruptedException e) {
-          throw new IOException("interrupted", e);
-        }
-      }
-      return super.create(
-          path, permission, overwrite, bufferSize, replication, blockSize, progress);
-    }
-
-    CheckpointStore store() {
-      return CheckpointMirrorTest.store(new DurableFileSystem(this, folder -> {}), "second");
-    }
+  private CheckpointStore slowTarget() {
+    TroubledFileSystem.waitFor("step-0000000010", begun, mayGoOn);
+    return CheckpointStore.open("troubled://" + folder.toAbsolutePath());
   }
 
   @Test
   void whatIsBeingCopiedStaysAndWhatGoesUncopiedIsNamed() throws InterruptedException {
-    SlowCopies slow = new SlowCopies();
+    CheckpointStore slow = slowTarget();
     RetentionPolicy policy = RetentionPolicy.newest(1);
     save(10);
-    try (CheckpointMirror mirror = new CheckpointMirror(source, slow.store(), warnings::add)) {
+    try (CheckpointMirror mirror = new CheckpointMirror(source, slow, warnings::add)) {
       mirror.followInBackground(10, policy);
-      slow.begun.await();
+      begun.await();
       save(20);
       mirror.retainSource(policy);
       assertEquals(List.of(10L, 20L), source.steps());
       save(30);
       mirror.retainSource(policy);
       assertEquals(List.of(10L, 30L), source.steps());
-      slow.mayGoOn.countDown();
+      mayGoOn.countDown();
       mirror.followInBackground(30, policy);
     }
     assertEquals(List.of(30L), source.steps());
-    assertEquals(List.of(30L), slow.store().steps());
+    assertEquals(List.of(30L), slow.steps());
     assertEquals(1, warnings.size(), warnings::toString);
     assertTrue(warnings.getFirst().startsWith("step 20 was deleted before it was copied"));
   }
 
   @Test
   void copiesThatAreGivenUpSayNothingAndAreTakenUpAgain() throws InterruptedException {
-    SlowCopies slow = new SlowCopies();
+    CheckpointStore slow = slowTarget();
     save(10);
-    CheckpointMirror mirror = new CheckpointMirror(source, slow.store(), warnings::add);
+    CheckpointMirror mirror = new CheckpointMirror(source, slow, warnings::add);
     mirror.followInBackground(10, RetentionPolicy.newest(1));
-    slow.begun.await();
+    begun.await();
     mirror.giveUp();
     assertEquals(List.of(), warnings);
-    assertEquals(List.of(), slow.store().steps());
-    slow.mayGoOn.countDown();
-    try (CheckpointMirror next = new CheckpointMirror(source, slow.store(), warnings::add)) {
+    assertEquals(List.of(), slow.steps());
+    mayGoOn.countDown();
+    try (CheckpointMirror next = new CheckpointMirror(source, slow, warnings::add)) {
       next.followInBackground(10, RetentionPolicy.newest(1));
     }
     assertEquals(List.of(), warnings);
-    assertEquals(List.of(10L), slow.store().steps());
+    assertEquals(List.of(10L), slow.steps());
   }
 
   @Test

@@ -165,6 +165,24 @@ class CrashSafetyTest {
     assertEquals(Set.of(10L, 20L), found);
   }
 
+  /** A folder that the killed process made and did not come to sync holds what is saved later. */
+  @Test
+  void whatIsSavedAfterAKillSurvivesACrash() {
+    CrashingFileSystem counting = new CrashingFileSystem();
+    save(store(counting), 10, 2, "a");
+    for (long kill = 0; kill < counting.operations(); kill++) {
+      CrashingFileSystem disk = new CrashingFileSystem();
+      disk.crashAfter(kill);
+      assertThrows(CheckpointWriteException.class, () -> save(store(disk), 10, 2, "a"));
+      disk.restart(); // What the process did is there, synced or not.
+      save(store(disk), 10, 2, "b");
+      CheckpointStore survivor = store(disk.afterCrash(Survival.NOTHING, random));
+      Optional<Checkpoint> found = survivor.newestGood(warning -> {});
+      assertTrue(found.isPresent(), "lost after a kill before operation " + kill);
+      SavedRun.assertHolds(found.get(), 10);
+    }
+  }
+
   /** Crashes the action after each of its operations; returns the steps found afterwards. */
   private Set<Long> crashEverywhere(
       Consumer<CheckpointStore> before, Consumer<CheckpointStore> action) {

@@ -1,8 +1,6 @@
 package org.pretrain4j.launch;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -10,10 +8,9 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
-import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.storage.Storage;
-import org.pretrain4j.trainer.run.RunConfig;
+import org.pretrain4j.trainer.run.RunPlace;
 
 /**
  * The folder of one checkpoint, as a person names it.
@@ -57,27 +54,14 @@ record CheckpointFolder(String store, long step) {
    */
   static CheckpointStore storeAt(String place) {
     Storage storage = new Storage(new Configuration());
-    Path folder = storage.path(place);
-    Path inside = new Path(folder, "checkpoints");
-    java.nio.file.Path config = java.nio.file.Path.of(folder.toUri().getPath(), "config.yaml");
-    boolean local = folder.toUri().getScheme() == null || folder.toUri().getScheme().equals("file");
     try {
-      if (!storage.exists(folder)) {
+      if (!storage.exists(storage.path(place))) {
         throw new UserException(place + " does not exist; check the path");
-      }
-      if (storage.exists(inside)) {
-        return CheckpointStore.open(inside.toString());
       }
     } catch (IOException e) {
       throw new UserException(place + " can't be read: " + e.getMessage(), e);
     }
-    return CheckpointStore.open(
-        local && Files.exists(config)
-            ? ConfigurationReader.read(RunConfig.class, config, List.of())
-                .checkpoints()
-                .folder()
-                .orElseThrow()
-            : folder.toString());
+    return CheckpointStore.open(RunPlace.checkpointsAt(place).toString());
   }
 
   /**

@@ -69,10 +69,8 @@ final class InspectCommand implements Callable<Integer> {
       checkpoint(step.get().open());
     } else if (storage.exists(new Path(place, Manifest.FILE))) {
       dataset(place);
-    } else if (!store(place).steps().isEmpty()) {
-      checkpoints(place);
-    } else if (storage.exists(new Path(place, "checkpoints"))) {
-      checkpoints(new Path(place, "checkpoints"));
+    } else if (!CheckpointFolder.storeAt(path).steps().isEmpty()) {
+      checkpoints(CheckpointFolder.storeAt(path));
     } else {
       throw new UserException(
           path + " holds neither shards with a manifest.json nor checkpoints; check the path");
@@ -80,18 +78,16 @@ final class InspectCommand implements Callable<Integer> {
     return ExitCode.OK.number();
   }
 
-  private CheckpointStore store(Path folder) {
-    return new CheckpointStore(storage.fileSystem(folder), folder);
-  }
-
-  private void checkpoints(Path folder) {
-    CheckpointStore store = store(folder);
+  private void checkpoints(CheckpointStore store) {
     int damaged = 0;
     for (long step : store.steps()) {
       try {
         checkpoint(store.open(step));
       } catch (DamagedCheckpointException e) {
-        line("checkpoint", "%s", new Path(folder, "step-%010d".formatted(step)).toUri().getPath());
+        line(
+            "checkpoint",
+            "%s",
+            new Path(store.root(), "step-%010d".formatted(step)).toUri().getPath());
         line("integrity", "%s", e.getMessage());
         damaged++;
       }

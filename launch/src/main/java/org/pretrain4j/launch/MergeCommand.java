@@ -60,7 +60,7 @@ final class MergeCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     MergeConfig config = ConfigurationReader.read(MergeConfig.class, recipe, settings);
-    ModelMerge.run(config, output, StoredModel::runOf, LOG::warn);
+    ModelMerge.run(config, output, place -> StoredModel.input(place, LOG::warn), LOG::warn);
     spec.commandLine()
         .getOut()
         .printf(

@@ -15,7 +15,10 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -24,7 +27,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
+import org.pretrain4j.checkpoints.nanotron.NanotronFolder;
+import org.pretrain4j.checkpoints.tensors.MapTensors;
 
 /** A trained model leaves by the commands, comes back, is merged and evaluated. */
 class OpenModelsTest {
@@ -34,9 +41,11 @@ class OpenModelsTest {
   private static String exported;
 
   @BeforeAll
-  static void trainAndExport() {
+  static void trainAndExport() throws IOException {
     TinyRun.write(folder);
-    Cli.run(folder, "train", TinyRun.CONFIG).ok();
+    // Named from where the run is started, and found by commands that are given elsewhere.
+    Files.copy(Cli.TOKENIZER, folder.resolve("own-tokenizer.json"));
+    Cli.run(folder, "train", TinyRun.CONFIG, "--set", "tokenizer.path=own-tokenizer.json").ok();
     run = folder.resolve("runs/tiny").toString();
     exported = folder.resolve("exported").toString();
     Cli.Result result = Cli.inside("export", "hf", run, exported, "--type", "f32").ok();
@@ -138,19 +147,13 @@ class OpenModelsTest {
     assertTrue(Files.exists(file));
   }
 
-  private DatasetLoss evaluate(String model) throws IOException {
+  private DatasetLoss evaluate(Object... modelAndOptions) throws IOException {
     Path json = fresh("scores.json");
-    Cli.Result result =
-        Cli.inside(
-                "evaluate",
-                model,
-                "--data",
-                "web=" + folder.resolve("web.txt"),
-                "--max-documents",
-                "1",
-                "--json",
-                json.toString())
-            .ok();
+    List<String> command = new ArrayList<>(List.of("evaluate"));
+    Stream.of(modelAndOptions).map(Object::toString).forEach(command::add);
+    command.addAll(List.of("--data", "web=" + folder.resolve("web.txt")));
+    command.addAll(List.of("--max-documents", "1", "--json", json.toString()));
+    Cli.Result result = Cli.inside(command.toArray(String[]::new)).ok();
     JsonNode web = JsonMapper.builder().build().readTree(json.toFile()).at("/datasets/web");
     assertTrue(result.out().contains("bits per byte"), result.out());
     assertEquals(Files.size(folder.resolve("web.txt")), web.get("tokens").asLong());
@@ -245,6 +248,50 @@ class OpenModelsTest {
             .error(ExitCode.USAGE);
     assertTrue(error.contains("the vocabulary differs"), error);
     assertNothingLike(merged);
+  }
+
+  @Test
+  void aNanotronCheckpointBecomesARunThatTrainsOn() throws IOException {
+    ModelArchitecture model =
+        new ModelArchitecture(
+            288,
+            32,
+            64,
+            4,
+            2,
+            1,
+            16,
+            50_000,
+            4,
+            1e-6,
+            0.02,
+            64,
+            true,
+            OptionalInt.empty(),
+            OptionalInt.of(257), // <|end_of_text|>
+            OptionalInt.empty());
+    MapTensors weights = MapTensors.random(model.tensors(), 11);
+    Path nanotron = fresh("nanotron");
+    NanotronFolder.write(nanotron, model, weights);
+    String name = "name=from-nanotron";
+    String[] importing = {
+      "import", "nanotron", TinyRun.CONFIG, "--from", nanotron.toString(), "--set", name
+    };
+    Cli.run(folder, importing).ok();
+    Path run = folder.resolve("runs/from-nanotron");
+    Checkpoint first = newest(run);
+    assertEquals(0, first.step());
+    float[] master = weights(first, "master");
+    for (FlatLayout.Entry entry : first.layout().entries()) {
+      int from = (int) entry.offset();
+      assertArrayEquals(
+          weights.values(entry.name()),
+          Arrays.copyOfRange(master, from, from + (int) entry.elements()),
+          entry.name());
+    }
+    assertEquals(evaluate(run.toString()), evaluate(nanotron, "--tokenizer", Cli.TOKENIZER));
+    Cli.run(folder, "train", TinyRun.CONFIG, "--set", name).ok();
+    assertTrue(loss(run.toString(), TinyRun.STEPS - 1) < loss(run.toString(), 0));
   }
 
   private static void replace(Path file, String old, String with) throws IOException {

@@ -3,6 +3,7 @@ package org.pretrain4j.checkpoints.merging;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.Checkpoint;
@@ -34,10 +35,12 @@ public record ModelInput(
    * Opens a folder in the Hugging Face format or of nanotron, a checkpoint ({@code
    * .../step-0000000120}), or the newest good one of a folder of checkpoints or of a run.
    *
+   * @param checkpointsAt the checkpoints of a run by its folder; other folders as they are
    * @param warn told in one line about each damaged checkpoint that is skipped
    * @throws UserException if it is none of these, or damaged
    */
-  public static ModelInput open(String folder, Consumer<String> warn) {
+  public static ModelInput open(
+      String folder, UnaryOperator<String> checkpointsAt, Consumer<String> warn) {
     try {
       Path path = new Path(folder);
       DurableFileSystem files = DurableFileSystem.of(path.getFileSystem(new Configuration()));
@@ -53,8 +56,12 @@ public record ModelInput(
       if (!files.exists(path)) {
         throw new UserException(folder + " does not exist; check the path");
       }
-      Path inRun = new Path(path, "checkpoints");
-      return ofCheckpoint(openCheckpoint(files.qualify(files.exists(inRun) ? inRun : path), warn));
+      Path checkpoints = new Path(checkpointsAt.apply(folder));
+      return ofCheckpoint(
+          openCheckpoint(
+              DurableFileSystem.of(checkpoints.getFileSystem(new Configuration()))
+                  .qualify(checkpoints),
+              warn));
     } catch (IOException | IllegalArgumentException e) {
       throw new UserException("%s can't be opened: %s".formatted(folder, e.getMessage()), e);
     }
@@ -82,10 +89,9 @@ public record ModelInput(
                         .formatted(path)));
   }
 
-  /** The same, with what the run of a checkpoint knows. */
-  ModelInput with(RunModel known) {
-    return new ModelInput(
-        tensors, Optional.of(known.architecture()), checkpoint, known.tokenizer());
+  /** The same, with what the run of a checkpoint knows; the tensors alone don't tell. */
+  public ModelInput with(ModelArchitecture known, Path itsTokenizer) {
+    return new ModelInput(tensors, Optional.of(known), checkpoint, Optional.of(itsTokenizer));
   }
 
   private static ModelInput ofCheckpoint(Checkpoint checkpoint) {

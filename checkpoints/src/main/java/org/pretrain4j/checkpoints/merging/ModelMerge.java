@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.apache.hadoop.conf.Configuration;
@@ -29,26 +28,17 @@ public final class ModelMerge {
    * checkpoint, the result is one of fp32 weights with fresh moments, in a folder of checkpoints.
    *
    * @param folder where to
-   * @param runOf what the run of a checkpoint knows about its model, if that is kept
-   * @param warn told in one line about each damaged checkpoint that is skipped, and about a
-   *     vocabulary that can't be compared
+   * @param open opens a model by the path that the configuration gives
+   * @param warn told in one line about a vocabulary that can't be compared
    * @throws UserException if the models can't be read or don't fit together, or if the result can't
    *     be written
    */
   public static void run(
-      MergeConfig config,
-      String folder,
-      Function<Checkpoint, Optional<RunModel>> runOf,
-      Consumer<String> warn) {
+      MergeConfig config, String folder, Function<String, ModelInput> open, Consumer<String> warn) {
     List<ModelInput> inputs = new ArrayList<>();
     try {
       for (MergeConfig.Model model : config.models()) {
-        ModelInput input = ModelInput.open(model.path(), warn);
-        inputs.add(input); // To be closed, whatever comes.
-        input
-            .checkpoint()
-            .flatMap(runOf)
-            .ifPresent(known -> inputs.set(inputs.size() - 1, input.with(known)));
+        inputs.add(open.apply(model.path()));
       }
       merge(config, inputs, new Path(folder), warn);
     } catch (IOException e) {

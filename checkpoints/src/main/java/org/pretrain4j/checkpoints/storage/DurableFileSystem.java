@@ -21,6 +21,8 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /**
  * A Hadoop file system with the operations that durable publishing needs: what is synced stays,
@@ -38,6 +40,8 @@ public final class DurableFileSystem {
   public interface FolderSync {
     void sync(Path folder) throws IOException;
   }
+
+  private static final Logger LOG = LogManager.getLogger(DurableFileSystem.class);
 
   private final FileSystem files;
   private final FolderSync folderSync;
@@ -178,15 +182,21 @@ public final class DurableFileSystem {
     }
   }
 
-  /** Creates a folder and its parents, and makes it durable. */
+  /**
+   * Creates a folder and its parents, and makes it durable, also if it is there already: a process
+   * that was killed, or another rank, may have made it and not come to that.
+   */
   public void createFolder(Path folder) throws IOException {
+    Path parent = folder.getParent();
     if (files.exists(folder)) {
       if (!files.getFileStatus(folder).isDirectory()) {
         throw new IOException(folder + " is a file where a folder is needed");
       }
+      if (parent != null) {
+        syncIfAllowed(parent);
+      }
       return;
     }
-    Path parent = folder.getParent();
     if (parent != null) {
       createFolder(parent);
     }
@@ -195,6 +205,15 @@ public final class DurableFileSystem {
     }
     if (parent != null) {
       folderSync.sync(parent);
+    }
+  }
+
+  /** Whoever may not open a folder of someone else has not made what is in it. */
+  private void syncIfAllowed(Path folder) throws IOException {
+    try {
+      folderSync.sync(folder);
+    } catch (AccessDeniedException e) {
+      LOG.debug("{} is left to its owner: {}", folder, e.getMessage());
     }
   }
 

@@ -64,19 +64,24 @@ class ModelMergeTest {
     MergeConfig config =
         ConfigurationReader.parse(
             MergeConfig.class, recipe.replace("@", folder.toString()), "merge.yaml");
-    ModelMerge.run(config, path(result), ModelMergeTest::runOf, warnings::add);
+    ModelMerge.run(config, path(result), this::open, warnings::add);
   }
 
   /** The test's checkpoints hold their rope_theta, and the path of their tokenizer. */
-  private static Optional<RunModel> runOf(Checkpoint checkpoint) {
-    String[] known = checkpoint.state().configuration().split(" ");
-    if (known.length < 2) {
-      return Optional.empty();
-    }
-    return Optional.of(
-        new RunModel(
+  private ModelInput open(String place) {
+    ModelInput input = ModelInput.open(place, folder -> folder, warnings::add);
+    String[] known =
+        input
+            .checkpoint()
+            .map(Checkpoint::state)
+            .map(CheckpointState::configuration)
+            .orElse("")
+            .split(" ");
+    return known.length < 2
+        ? input
+        : input.with(
             TinyModel.withRopeTheta(Double.parseDouble(known[0])),
-            Optional.of(new org.apache.hadoop.fs.Path(Path.of(known[1]).toUri()))));
+            new org.apache.hadoop.fs.Path(Path.of(known[1]).toUri()));
   }
 
   private void saved(String name, String configuration) {
@@ -110,7 +115,7 @@ class ModelMergeTest {
   }
 
   private float[] result(String name, String tensor) {
-    try (ModelInput input = ModelInput.open(path(name), warning -> {})) {
+    try (ModelInput input = ModelInput.open(path(name), folder -> folder, warning -> {})) {
       TensorSpec spec = input.tensors().find(tensor).orElseThrow();
       float[] values = new float[(int) spec.elements()];
       input.tensors().read(tensor, 0, values, values.length);

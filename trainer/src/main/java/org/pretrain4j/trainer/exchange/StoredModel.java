@@ -1,10 +1,8 @@
 package org.pretrain4j.trainer.exchange;
 
 import ai.djl.ndarray.NDManager;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -16,11 +14,9 @@ import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.checkpoints.huggingface.ModelArchitecture;
 import org.pretrain4j.checkpoints.huggingface.ModelTensors;
 import org.pretrain4j.checkpoints.merging.ModelInput;
-import org.pretrain4j.checkpoints.merging.RunModel;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.data.TokenizerConfig;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.tokens.Tokenizer;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -29,11 +25,11 @@ import org.pretrain4j.trainer.model.InferenceModel;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.run.RunConfig;
+import org.pretrain4j.trainer.run.RunPlace;
 
 /** A model that a user named by its folder, with all that it takes to compute with it. */
 public final class StoredModel implements AutoCloseable {
   private static final int PIECE_ELEMENTS = 1 << 20;
-  private static final String RUN_CONFIGURATION = "config.yaml";
 
   private final ModelInput input;
   private final ModelConfig config;
@@ -58,38 +54,18 @@ public final class StoredModel implements AutoCloseable {
    * @throws UserException if it is none of these, or damaged
    */
   public static StoredModel open(String place, Optional<String> tokenizer, Consumer<String> warn) {
-    ModelInput input = ModelInput.open(checkpointsOfRun(place).orElse(place), warn);
+    ModelInput input = input(place, warn);
     try {
       Optional<RunConfig> run = input.checkpoint().map(StoredModel::configuration);
       ModelConfig config =
           run.map(RunConfig::model)
               .orElseGet(() -> Architectures.toConfig(input.architecture().orElseThrow()));
       Optional<Path> known =
-          tokenizer
-              .or(() -> run.map(RunConfig::tokenizer).map(TokenizerConfig::path))
-              .map(new Storage(new Configuration())::path)
-              .or(input::tokenizer);
+          tokenizer.map(new Storage(new Configuration())::path).or(input::tokenizer);
       return new StoredModel(input, config, run, known);
     } catch (RuntimeException e) {
       input.close();
       throw e;
-    }
-  }
-
-  /** Where the configuration of a run's folder puts the checkpoints, if it is such a folder. */
-  private static Optional<String> checkpointsOfRun(String place) {
-    Storage storage = new Storage(new Configuration());
-    try {
-      Path file = new Path(storage.path(place), RUN_CONFIGURATION);
-      if (!storage.exists(file) || storage.exists(new Path(storage.path(place), "checkpoints"))) {
-        return Optional.empty();
-      }
-      String yaml = new String(storage.read(file), StandardCharsets.UTF_8);
-      return ConfigurationReader.parse(RunConfig.class, yaml, file.toString())
-          .checkpoints()
-          .folder();
-    } catch (IOException e) {
-      throw Storage.failed("read", storage.path(place), e);
     }
   }
 
@@ -101,20 +77,31 @@ public final class StoredModel implements AutoCloseable {
   }
 
   /**
-   * What the run that saved a checkpoint knows about its model.
+   * Opens the weights of a model, with what the run of a checkpoint knows about them.
    *
-   * @return nothing if the checkpoint holds no configuration
-   * @throws UserException if its configuration is damaged
+   * @param place as of {@link #open}
+   * @param warn told in one line about each damaged checkpoint that is skipped
+   * @throws UserException if it is none of these, or damaged
    */
-  public static Optional<RunModel> runOf(Checkpoint checkpoint) {
-    if (checkpoint.state().configuration().isBlank()) {
-      return Optional.empty();
+  public static ModelInput input(String place, Consumer<String> warn) {
+    ModelInput input =
+        ModelInput.open(place, folder -> RunPlace.checkpointsAt(folder).toString(), warn);
+    try {
+      return input
+          .checkpoint()
+          .filter(checkpoint -> !checkpoint.state().configuration().isBlank())
+          .map(checkpoint -> withRun(input, checkpoint))
+          .orElse(input);
+    } catch (RuntimeException e) {
+      input.close();
+      throw e;
     }
+  }
+
+  private static ModelInput withRun(ModelInput input, Checkpoint checkpoint) {
     RunConfig run = configuration(checkpoint);
-    return Optional.of(
-        new RunModel(
-            Architectures.of(run.model(), OptionalInt.empty()),
-            Optional.of(new Storage(new Configuration()).path(run.tokenizer().path()))));
+    return input.with(
+        Architectures.of(run.model(), OptionalInt.empty()), RunPlace.tokenizer(checkpoint, run));
   }
 
   /** Where it was found, for messages. */

@@ -19,7 +19,7 @@ import org.pretrain4j.trainer.libtorch.Tensor;
  */
 public final class StreamedModel implements AutoCloseable {
   private static final int PIECE_ELEMENTS = 1 << 20;
-  private static final int HEAD_ELEMENTS = 1 << 24;
+  private static final int HEAD_ELEMENTS = 1 << 22;
 
   private final ModelConfig config;
   private final TensorSource weights;

@@ -307,6 +307,8 @@ final class EvaluationTest {
     Question empty = new Question("", "", List.of("A", "B"), 0, "arc.jsonl:8");
     UserException nothing = assertThrows(UserException.class, () -> choices.segment(empty, "A"));
     assertTrue(nothing.getMessage().startsWith("arc.jsonl:8: "), nothing.getMessage());
+    // Of more tokens the first is what the others are told by.
+    assertEquals(2, choices.segment(empty, "ABC").targets());
   }
 
   @Test

@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -21,6 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.CheckpointWriteException;
+import org.pretrain4j.checkpoints.storage.TroubledFileSystem;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.ConfigurationWriter;
 
@@ -75,16 +75,7 @@ final class BackgroundSavingTest {
     CountDownLatch sixthStep = new CountDownLatch(1);
     List<Long> savedBeforeTheSixth = new ArrayList<>();
     List<String> saved = new ArrayList<>();
-    TroubledFileSystem.TROUBLE.set(
-        path -> {
-          try {
-            if (!sixthStep.await(60, TimeUnit.SECONDS)) {
-              throw new IOException("training waits for the disk");
-            }
-          } catch (InterruptedException e) {
-            throw new IOException(e);
-          }
-        });
+    TroubledFileSystem.waitFor("", new CountDownLatch(1), sixthStep);
     RunConfig config = config(2);
     TrainingListener listener =
         new TrainingListener() {
@@ -196,16 +187,7 @@ final class BackgroundSavingTest {
   void aRunThatIsStoppedDoesNotWaitForItsCopies() {
     RunConfig config = config(1, "mirror_folder: \"troubled://" + temp.resolve("mirror") + "\"");
     CountDownLatch never = new CountDownLatch(1);
-    TroubledFileSystem.TROUBLE.set(
-        path -> {
-          try {
-            if (path.contains("/mirror/") && !never.await(60, TimeUnit.SECONDS)) {
-              throw new IOException("the run waits for its copies");
-            }
-          } catch (InterruptedException e) {
-            throw new IOException(e);
-          }
-        });
+    TroubledFileSystem.waitFor("/mirror/", new CountDownLatch(1), never);
     StopRequest stop = new StopRequest();
     List<String> warnings = new ArrayList<>();
     TrainingListener listener =

@@ -1,7 +1,9 @@
-package org.pretrain4j.trainer.run;
+package org.pretrain4j.checkpoints.storage;
 
 import java.io.IOException;
 import java.net.URI;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
@@ -13,12 +15,29 @@ import org.apache.hadoop.util.Progressable;
 public final class TroubledFileSystem extends RawLocalFileSystem {
   /** Is asked before each file is created, and may fail or take its time. */
   @FunctionalInterface
-  interface Trouble {
+  public interface Trouble {
     void beforeCreating(String path) throws IOException;
   }
 
-  static final Trouble NONE = path -> {};
-  static final AtomicReference<Trouble> TROUBLE = new AtomicReference<>(NONE);
+  public static final Trouble NONE = path -> {};
+  public static final AtomicReference<Trouble> TROUBLE = new AtomicReference<>(NONE);
+
+  /** Lets whoever creates such a file wait, at most a minute. */
+  public static void waitFor(String part, CountDownLatch begun, CountDownLatch mayGoOn) {
+    TROUBLE.set(
+        path -> {
+          if (path.contains(part)) {
+            begun.countDown();
+            try {
+              if (!mayGoOn.await(1, TimeUnit.MINUTES)) {
+                throw new IOException("nobody let " + path + " go on");
+              }
+            } catch (InterruptedException e) {
+              throw new IOException("interrupted", e);
+            }
+          }
+        });
+  }
 
   @Override
   public String getScheme() {

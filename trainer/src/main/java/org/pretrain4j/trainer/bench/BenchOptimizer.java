@@ -2,10 +2,9 @@ package org.pretrain4j.trainer.bench;
 
 import ai.djl.ndarray.NDManager;
 import java.util.List;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
-import org.pretrain4j.trainer.optim.AdamW;
+import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.GradientNorm;
 import org.pretrain4j.trainer.optim.ParameterGroups;
 import org.pretrain4j.trainer.parallel.Collectives;
@@ -13,19 +12,19 @@ import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
+import org.pretrain4j.trainer.sharding.ShardOperators;
 
 /** The end of a training step: the norm of the gradient, the update, the all-gather. */
 final class BenchOptimizer {
   private static final double LEARNING_RATE = 1e-4;
   private static final double WEIGHT_DECAY = 0.1;
 
-  private final WorkerPool pool;
   private final GradientBuffer gradients;
   private final ParameterBuffer weights;
   private final Buckets buckets;
   private final Collectives collectives;
   private final OptimizerShard shard;
-  private final AdamW adamW;
+  private final AdamWSettings adamW = new AdamWSettings(0.9, 0.95, 1e-8);
   private final ParameterGroups groups;
   private final long tokens;
   private long updates;
@@ -37,17 +36,15 @@ final class BenchOptimizer {
       Buckets buckets,
       GradientBuffer gradients,
       ParameterBuffer weights,
-      WorkerPool pool,
+      ShardOperators operators,
       Collectives collectives) {
-    this.pool = pool;
     this.gradients = gradients;
     this.weights = weights;
     this.buckets = buckets;
     this.collectives = collectives;
     this.tokens = shape.tokens();
-    this.shard = new OptimizerShard(manager, buckets, collectives.rank());
+    this.shard = new OptimizerShard(manager, buckets, collectives.rank(), operators);
     shard.initialize(new ParameterInitializer(shape.model(), 6));
-    this.adamW = new AdamW(0.9, 0.95, 1e-8, pool);
     this.groups =
         ParameterGroups.of(
             ModelLayout.of(shape.model()).parameters(), WEIGHT_DECAY, List.of(".*embed_tokens.*"));
@@ -57,7 +54,7 @@ final class BenchOptimizer {
   double run() {
     long start = System.nanoTime();
     double mean = 1.0 / tokens;
-    double mine = shard.sumOfSquares(pool, gradients);
+    double mine = shard.sumOfSquares(gradients);
     long communication = System.nanoTime();
     double[] squares = collectives.allGatherDouble(mine);
     double wait = (System.nanoTime() - communication) * 1e-9;

@@ -18,10 +18,12 @@ import org.pretrain4j.checkpoints.CheckpointState;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.RetentionPolicy;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.sharding.Buckets;
+import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 
 /**
@@ -75,9 +77,11 @@ public final class CheckpointBench {
       throws IOException, InterruptedException {
     Path plain = scratch.resolve("plain");
     CheckpointStore store = CheckpointStore.open(scratch.resolve("checkpoints").toString());
-    try (NDManager manager = NDManager.newBaseManager("PyTorch")) {
+    try (NDManager manager = NDManager.newBaseManager("PyTorch");
+        WorkerPool pool = new WorkerPool(1)) {
       ModelLayout layout = ModelLayout.of(shape.model());
-      OptimizerShard shard = new OptimizerShard(manager, Buckets.of(layout, 1, BUCKET_ELEMENTS), 0);
+      Buckets buckets = Buckets.of(layout, 1, BUCKET_ELEMENTS);
+      OptimizerShard shard = new OptimizerShard(manager, buckets, 0, new HostShardOperators(pool));
       shard.values().values().forEach(CheckpointBench::fill);
       long bytes = shard.values().values().stream().mapToLong(MemorySegment::byteSize).sum();
       AsyncCheckpointer.Settings settings =

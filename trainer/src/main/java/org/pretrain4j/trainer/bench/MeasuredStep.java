@@ -17,7 +17,9 @@ import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
+import org.pretrain4j.trainer.sharding.ShardOperators;
 
 /** The step of a shape on this process alone: set up once, run as often as asked. */
 final class MeasuredStep implements AutoCloseable {
@@ -38,11 +40,12 @@ final class MeasuredStep implements AutoCloseable {
     ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
     weights.initialize(new ParameterInitializer(shape.model(), SEED));
     Collectives alone = new SoloCollectives();
-    gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, pool);
+    ShardOperators operators = new HostShardOperators(pool);
+    gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, operators);
     pass = Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool);
     optimizer =
         shape.withOptimizer()
-            ? new BenchOptimizer(manager, shape, buckets, gradients, weights, pool, alone)
+            ? new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, alone)
             : null;
     batch = shape.randomBatch(SEED);
   }
@@ -52,6 +55,7 @@ final class MeasuredStep implements AutoCloseable {
     long start = System.nanoTime();
     pass.run(batch, gradients);
     gradients.finishStep();
+    pass.takeLoss();
     double update = optimizer == null ? 0 : optimizer.run();
     double seconds = (System.nanoTime() - start) * 1e-9;
     Map<String, Double> phases = new LinkedHashMap<>();

@@ -18,8 +18,10 @@ import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
+import org.pretrain4j.trainer.sharding.ShardOperators;
 
 /**
  * Measures whole steps that several ranks share: forward, backward, the reduction of the gradients,
@@ -62,10 +64,11 @@ public record RankBench(
       ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
       weights.initialize(new ParameterInitializer(shape.model(), SEED));
       int most = share(ranks - 1, ranks);
+      ShardOperators operators = new HostShardOperators(pool);
       GradientBuffer gradients =
-          GradientBuffer.of(sharding, manager, buckets, collectives, most, pool);
+          GradientBuffer.of(sharding, manager, buckets, collectives, most, operators);
       BenchOptimizer optimizer =
-          new BenchOptimizer(manager, shape, buckets, gradients, weights, pool, collectives);
+          new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, collectives);
       MicroBatch batch = shape.randomBatch(SEED + collectives.rank());
       List<double[]> times = new ArrayList<>();
       try (TrainingPass pass =

@@ -7,12 +7,12 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 
 /**
- * A matrix in host memory, as the tensor that libtorch multiplies and as the memory that our own
+ * A matrix, as the tensor that libtorch multiplies and, in the host's memory, as what our own
  * kernels read.
  *
  * @param tensor {@code [rows, columns]}
  * @param transposed the same memory as {@code [columns, rows]}
- * @param matrix the same memory
+ * @param matrix the same memory, if it is the host's
  */
 record Activation(Tensor tensor, Tensor transposed, Matrix matrix) {
 
@@ -24,7 +24,25 @@ record Activation(Tensor tensor, Tensor transposed, Matrix matrix) {
     return new Activation(
         tensor,
         Operators.transpose(tensor, 0, 1),
-        new Matrix(tensor.segment(), rows, columns, bfloat16));
+        tensor.getDevice().isGpu() ? null : new Matrix(tensor.segment(), rows, columns, bfloat16));
+  }
+
+  @Override
+  public Matrix matrix() {
+    if (matrix == null) {
+      throw new IllegalStateException("the memory of " + tensor.describe() + " is not the host's");
+    }
+    return matrix;
+  }
+
+  /** Number of rows. */
+  int rows() {
+    return Math.toIntExact(tensor.size(0));
+  }
+
+  /** Elements of a row. */
+  int columns() {
+    return Math.toIntExact(tensor.size(1));
   }
 
   /** New memory, not initialised. */

@@ -1,9 +1,7 @@
 package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
-import java.util.Arrays;
 import org.pretrain4j.trainer.fused.Weights.Weight;
-import org.pretrain4j.trainer.kernels.CrossEntropy;
 import org.pretrain4j.trainer.libtorch.Operators;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -24,48 +22,38 @@ final class FusedHead {
   }
 
   /**
-   * Loss and gradients; {@code space.gradient} becomes that of the residual stream.
-   *
-   * @return sum of the losses over the targets that count
+   * Loss and gradients; {@code space.gradient} becomes that of the residual stream. The losses are
+   * added to those of the operators.
    */
-  double run(int[] targets, Workspace space, GradientSink sink) {
-    shared
-        .norm()
-        .forward(
-            space.output.matrix(),
-            norm.value().matrix(),
-            space.normed.matrix(),
-            space.finalScale.segment());
-    double loss = 0;
-    int chunk = space.logits.matrix().rows();
-    for (int start = 0; start < targets.length; start += chunk) {
-      int end = Math.min(targets.length, start + chunk);
-      loss += chunk(Arrays.copyOfRange(targets, start, end), start, end, space, sink);
+  void run(Workspace space, GradientSink sink) {
+    FusedOperators operators = shared.operators();
+    operators.norm(space.output, norm.value(), space.normed, space.finalScale);
+    int tokens = space.output.rows();
+    int chunk = space.logits.rows();
+    for (int start = 0; start < tokens; start += chunk) {
+      chunk(start, Math.min(tokens, start + chunk), space, sink);
     }
     shared.normGradient().zero();
-    shared
-        .norm()
-        .backward(
-            space.behindNorm.matrix(),
-            space.output.matrix(),
-            norm.value().matrix(),
-            space.finalScale.segment(),
-            space.gradient.matrix(),
-            shared.normGradient().segment());
+    operators.normBackward(
+        space.behindNorm,
+        null,
+        space.output,
+        norm.value(),
+        space.finalScale,
+        space.gradient,
+        shared.normGradient());
     sink.add(norm.parts().getFirst(), shared.normGradient());
-    return loss;
   }
 
-  private double chunk(int[] targets, int start, int end, Workspace space, GradientSink sink) {
+  private void chunk(int start, int end, Workspace space, GradientSink sink) {
+    GradientProducts products = shared.operators().products();
     try (NDManager scope = shared.manager().newSubManager()) {
-      Activation logits = space.logits.rows(scope, 0, targets.length);
+      Activation logits = space.logits.rows(scope, 0, end - start);
       Activation x = space.normed.rows(scope, start, end);
       Operators.matmulInto(x.tensor(), projection.value().transposed(), logits.tensor());
-      double loss =
-          CrossEntropy.forwardBackward(shared.pool(), logits.matrix(), targets, 1, logits.matrix());
-      shared.products().ofInput(projection, logits, space.behindNorm.rows(scope, start, end));
-      shared.products().ofWeight(projection, logits, x, sink);
-      return loss;
+      shared.operators().crossEntropy(logits, start);
+      products.ofInput(projection, logits, space.behindNorm.rows(scope, start, end));
+      products.ofWeight(projection, logits, x, sink);
     }
   }
 }

@@ -1,14 +1,8 @@
 package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
-import java.lang.foreign.MemorySegment;
 import org.pretrain4j.trainer.fused.Weights.Weight;
-import org.pretrain4j.trainer.kernels.RmsNorm;
-import org.pretrain4j.trainer.kernels.RotaryEmbedding;
-import org.pretrain4j.trainer.kernels.SwiGlu;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.Operators;
-import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.MicroBatch;
@@ -21,16 +15,12 @@ final class FusedLayer {
   record Shared(
       NDManager manager,
       ModelConfig config,
-      ScalarType type,
-      WorkerPool pool,
       Weights weights,
-      RmsNorm norm,
-      RotaryEmbedding rotary,
-      DocumentAttention attention,
-      GradientProducts products,
+      FusedOperators operators,
       Tensor normGradient) {}
 
   private final Shared shared;
+  private final FusedOperators operators;
   private final boolean rotates;
   private final Weight inputNorm;
   private final Weight qkv;
@@ -41,6 +31,7 @@ final class FusedLayer {
 
   FusedLayer(Shared shared, int layer) {
     this.shared = shared;
+    this.operators = shared.operators();
     this.rotates = ModelLayout.rotates(shared.config(), layer);
     String prefix = ModelLayout.layer(layer);
     Weights weights = shared.weights();
@@ -61,13 +52,13 @@ final class FusedLayer {
     normInput(state, space);
     Operators.matmulInto(space.normed.tensor(), qkv.value().transposed(), state.qkv.tensor());
     if (rotates) {
-      shared.rotary().forward(state.qkv.matrix(), rotatedHeads(), batch.sequenceLength());
+      operators.rotate(state.qkv, rotatedHeads(), batch.sequenceLength());
     }
-    shared.attention().forward(shared.manager(), batch, state);
+    operators.attention().forward(shared.manager(), batch, state);
     addProduct(state.input, state.attended, output, state.middle);
     normMiddle(state, space);
     Operators.matmulInto(space.normed.tensor(), gateUp.value().transposed(), state.gateUp.tensor());
-    SwiGlu.forward(shared.pool(), state.gateUp.matrix(), space.activated.matrix());
+    operators.swiGlu(state.gateUp, space.activated);
     addProduct(state.middle, space.activated, down, behind);
   }
 
@@ -77,32 +68,28 @@ final class FusedLayer {
    */
   void backward(MicroBatch batch, LayerState state, Workspace space, GradientSink sink) {
     Activation gradient = space.gradient;
-    SwiGlu.forward(shared.pool(), state.gateUp.matrix(), space.activated.matrix());
-    shared.products().ofWeight(down, gradient, space.activated, sink);
+    operators.swiGlu(state.gateUp, space.activated);
+    operators.products().ofWeight(down, gradient, space.activated, sink);
     Operators.matmulInto(
         gradient.tensor(), down.value().tensor(), space.activatedGradient.tensor());
-    SwiGlu.backward(
-        shared.pool(),
-        space.activatedGradient.matrix(),
-        state.gateUp.matrix(),
-        state.gateUp.matrix());
+    operators.swiGluBackward(space.activatedGradient, state.gateUp);
     normMiddle(state, space);
-    shared.products().ofWeight(gateUp, state.gateUp, space.normed, sink);
-    shared.products().ofInput(gateUp, state.gateUp, space.behindNorm);
+    operators.products().ofWeight(gateUp, state.gateUp, space.normed, sink);
+    operators.products().ofInput(gateUp, state.gateUp, space.behindNorm);
     throughNorm(middleNorm, state.middle, state.middleScale, space, sink);
 
-    shared.products().ofWeight(output, gradient, state.attended, sink);
+    operators.products().ofWeight(output, gradient, state.attended, sink);
     Operators.matmulInto(
         gradient.tensor(), output.value().tensor(), space.attendedGradient.tensor());
-    shared
+    operators
         .attention()
         .backward(shared.manager(), batch, state, space.attendedGradient, space.qkvGradient);
     if (rotates) {
-      shared.rotary().backward(space.qkvGradient.matrix(), rotatedHeads(), batch.sequenceLength());
+      operators.rotateBack(space.qkvGradient, rotatedHeads(), batch.sequenceLength());
     }
     normInput(state, space);
-    shared.products().ofWeight(qkv, space.qkvGradient, space.normed, sink);
-    shared.products().ofInput(qkv, space.qkvGradient, space.behindNorm);
+    operators.products().ofWeight(qkv, space.qkvGradient, space.normed, sink);
+    operators.products().ofInput(qkv, space.qkvGradient, space.behindNorm);
     throughNorm(inputNorm, state.input, state.inputScale, space, sink);
   }
 
@@ -111,23 +98,11 @@ final class FusedLayer {
   }
 
   private void normInput(LayerState state, Workspace space) {
-    shared
-        .norm()
-        .forward(
-            state.input.matrix(),
-            inputNorm.value().matrix(),
-            space.normed.matrix(),
-            state.inputScale);
+    operators.norm(state.input, inputNorm.value(), space.normed, state.inputScale);
   }
 
   private void normMiddle(LayerState state, Workspace space) {
-    shared
-        .norm()
-        .forward(
-            state.middle.matrix(),
-            middleNorm.value().matrix(),
-            space.normed.matrix(),
-            state.middleScale);
+    operators.norm(state.middle, middleNorm.value(), space.normed, state.middleScale);
   }
 
   /** {@code sum = residual + x weightᵀ}, rounded once. */
@@ -138,23 +113,17 @@ final class FusedLayer {
 
   /** Adds what comes back through a norm to the gradient that passed beside it. */
   private void throughNorm(
-      Weight weight,
-      Activation normedInput,
-      MemorySegment scale,
-      Workspace space,
-      GradientSink sink) {
+      Weight weight, Activation normedInput, Tensor scale, Workspace space, GradientSink sink) {
     Tensor weightGradient = shared.normGradient();
     weightGradient.zero();
-    shared
-        .norm()
-        .addBackward(
-            space.behindNorm.matrix(),
-            space.gradient.matrix(),
-            normedInput.matrix(),
-            weight.value().matrix(),
-            scale,
-            space.gradient.matrix(),
-            weightGradient.segment());
+    operators.normBackward(
+        space.behindNorm,
+        space.gradient,
+        normedInput,
+        weight.value(),
+        scale,
+        space.gradient,
+        weightGradient);
     sink.add(weight.parts().getFirst(), weightGradient);
   }
 }

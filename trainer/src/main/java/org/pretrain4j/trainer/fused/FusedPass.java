@@ -6,12 +6,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.fused.Weights.Weight;
-import org.pretrain4j.trainer.kernels.Embedding;
-import org.pretrain4j.trainer.kernels.Matrix;
-import org.pretrain4j.trainer.kernels.RmsNorm;
-import org.pretrain4j.trainer.kernels.RotaryEmbedding;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -26,15 +23,14 @@ import org.pretrain4j.trainer.model.PhaseClock;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /**
- * The pass for CPUs: matrix products by libtorch into memory that is reused, all that lies between
- * them by vector code in few passes over memory, the backward pass by hand.
+ * Matrix products by libtorch into memory that is reused, all that lies between them by operators
+ * of the device in few passes over memory, the backward pass by hand.
  */
 public final class FusedPass implements TrainingPass {
   private final NDManager manager;
   private final ModelConfig config;
   private final ScalarType type;
-  private final WorkerPool pool;
-  private final GradientProducts products;
+  private final FusedOperators operators;
   private final Weight embedding;
   private final List<FusedLayer> layers = new ArrayList<>();
   private final FusedHead head;
@@ -68,25 +64,35 @@ public final class FusedPass implements TrainingPass {
       int sequenceLength,
       WorkerPool pool,
       Optional<MklGemm> gemm) {
+    this(
+        parent,
+        config,
+        storage,
+        type,
+        manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm));
+  }
+
+  /**
+   * @param parent on the device of the operators
+   * @param operators makes them, with a manager for their memory
+   */
+  FusedPass(
+      NDManager parent,
+      ModelConfig config,
+      ParameterStorage storage,
+      ScalarType type,
+      Function<NDManager, FusedOperators> operators) {
     this.manager = parent.newSubManager();
     this.config = config;
     this.type = type;
-    this.pool = pool;
+    this.operators = operators.apply(manager);
     Weights weights = new Weights(manager, storage, ModelLayout.of(config));
-    this.products = GradientProducts.of(gemm, manager, type);
     FusedLayer.Shared shared =
         new FusedLayer.Shared(
             manager,
             config,
-            type,
-            pool,
             weights,
-            new RmsNorm(pool, config.hiddenSize(), config.rmsNormEps()),
-            new RotaryEmbedding(pool, sequenceLength, config.headDim(), config.ropeTheta()),
-            new DocumentAttention(
-                config,
-                gemm.map(found -> new TiledAttentionGradient(manager, config, type, found, pool))),
-            products,
+            this.operators,
             Tensor.empty(manager, ScalarType.FLOAT32, config.hiddenSize()));
     this.embedding = weights.of(ModelLayout.EMBEDDING);
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
@@ -96,22 +102,24 @@ public final class FusedPass implements TrainingPass {
   }
 
   @Override
-  public double run(MicroBatch batch, GradientSink sink) {
+  public void run(MicroBatch batch, GradientSink sink) {
     clock.start();
     long tokens = (long) batch.rows() * batch.sequenceLength();
     Workspace space =
         workspaces.computeIfAbsent(
             tokens,
-            count -> new Workspace(manager, config, type, products.inputGradientType(), count));
-    int[] inputs = batch.flatInputs();
+            count ->
+                new Workspace(
+                    manager, config, type, operators.products().inputGradientType(), count));
+    operators.begin(batch);
     Activation first = layers.isEmpty() ? space.output : space.layers.getFirst().input;
-    Embedding.forward(pool, embedding.value().matrix(), inputs, first.matrix());
+    operators.embed(embedding.value(), first);
     clock.lap(Phase.EMBEDDING);
     for (int layer = 0; layer < layers.size(); layer++) {
       layers.get(layer).forward(batch, space.layers.get(layer), space, space.behind(layer));
     }
     clock.lap(Phase.FORWARD);
-    double loss = head.run(batch.flatTargets(), space, sink);
+    head.run(space, sink);
     sink.partDone(layers.size() + 1);
     clock.lap(Phase.HEAD);
     for (int layer = layers.size() - 1; layer >= 0; layer--) {
@@ -124,13 +132,15 @@ public final class FusedPass implements TrainingPass {
       if (sum.first()) {
         sum.tensor().zero();
       }
-      Matrix target =
-          Matrix.float32(sum.tensor().segment(), config.vocabSize(), config.hiddenSize());
-      Embedding.backward(pool, space.gradient.matrix(), inputs, target);
+      operators.embedBackward(space.gradient, sum.tensor());
     }
     sink.partDone(0);
     clock.lap(Phase.EMBEDDING);
-    return loss;
+  }
+
+  @Override
+  public double takeLoss() {
+    return operators.takeLoss();
   }
 
   @Override
@@ -140,6 +150,7 @@ public final class FusedPass implements TrainingPass {
 
   @Override
   public void close() {
+    operators.close();
     manager.close();
   }
 }

@@ -1,7 +1,6 @@
 package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -29,11 +28,11 @@ final class LayerState {
   final Activation gateUp;
 
   /** float32 {@code [tokens]} each: what the norms divided by. */
-  final MemorySegment inputScale;
+  final Tensor inputScale;
 
-  final MemorySegment middleScale;
+  final Tensor middleScale;
 
-  /** For each document of each row: logarithms of the sums of the exponentials. */
+  /** What the attention keeps, such as the logarithms of the sums of the exponentials. */
   final List<Tensor> logSumExp = new ArrayList<>();
 
   LayerState(NDManager manager, ModelConfig config, ScalarType type, long tokens) {
@@ -44,8 +43,8 @@ final class LayerState {
     qkv = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
     attended = Activation.allocate(manager, type, tokens, width);
     gateUp = Activation.allocate(manager, type, tokens, 2L * config.intermediateSize());
-    inputScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens).segment();
-    middleScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens).segment();
+    inputScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
+    middleScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
   }
 
   void forgetAttention() {

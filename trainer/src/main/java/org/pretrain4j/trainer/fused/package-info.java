@@ -7,7 +7,8 @@
  *
  * <pre>{@code
  * try (TrainingPass pass = new FusedPass(manager, config, weights, type, 4096, pool)) {
- *   double lossSum = pass.run(batch, gradients);
+ *   pass.run(batch, gradients);
+ *   double lossSum = pass.takeLoss();
  * }
  * }</pre>
  */

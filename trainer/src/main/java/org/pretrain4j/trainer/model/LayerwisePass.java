@@ -28,6 +28,7 @@ public final class LayerwisePass implements TrainingPass {
   private final NDManager manager;
   private final ContextFactory contexts;
   private final PhaseClock clock = new PhaseClock();
+  private double losses;
 
   /**
    * @param parent on the device to compute on; closed with this pass, not before
@@ -49,7 +50,7 @@ public final class LayerwisePass implements TrainingPass {
   }
 
   @Override
-  public double run(MicroBatch batch, GradientSink sink) {
+  public void run(MicroBatch batch, GradientSink sink) {
     clock.start();
     try (NDManager scope = manager.newSubManager()) {
       Context context = contexts.of(scope, batch);
@@ -65,7 +66,7 @@ public final class LayerwisePass implements TrainingPass {
       }
       clock.lap(Phase.FORWARD);
       Tensor gradient = Tensor.empty(scope, hidden.type(), hidden.getShape().getShape());
-      double loss = head(scope, hidden, batch, gradient, sink);
+      losses += head(scope, hidden, batch, gradient, sink);
       int part = config.numHiddenLayers() + 1;
       sink.partDone(part);
       clock.lap(Phase.HEAD);
@@ -77,8 +78,14 @@ public final class LayerwisePass implements TrainingPass {
       embedding.backward(gradient, sink);
       sink.partDone(0);
       clock.lap(Phase.EMBEDDING);
-      return loss;
     }
+  }
+
+  @Override
+  public double takeLoss() {
+    double taken = losses;
+    losses = 0;
+    return taken;
   }
 
   /**

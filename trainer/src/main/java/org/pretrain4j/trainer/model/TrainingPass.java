@@ -8,9 +8,15 @@ public interface TrainingPass extends AutoCloseable {
    *
    * @param batch rows of this rank
    * @param sink takes the gradients of the sum of the losses
+   */
+  void run(MicroBatch batch, GradientSink sink);
+
+  /**
+   * The loss of the passes since the last call; waits for them, where the device works on its own.
+   *
    * @return the sum of the cross entropies over all targets that count, in nats
    */
-  double run(MicroBatch batch, GradientSink sink);
+  double takeLoss();
 
   /** Where the time of the passes goes. */
   PhaseClock clock();

@@ -8,7 +8,8 @@
  *
  * <pre>{@code
  * try (TrainingPass pass = new LayerwisePass(manager, config, storage, ScalarType.BFLOAT16, 4096)) {
- *   double lossSum = pass.run(batch, sink);
+ *   pass.run(batch, sink);
+ *   double lossSum = pass.takeLoss();
  * }
  * }</pre>
  */

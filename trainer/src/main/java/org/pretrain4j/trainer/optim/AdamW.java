@@ -28,9 +28,7 @@ public final class AdamW {
   /** 128 KiB of each array: a few microseconds of work. */
   private static final long CHUNK = 32_768;
 
-  private final double beta1;
-  private final double beta2;
-  private final double epsilon;
+  private final AdamWSettings settings;
   private final WorkerPool pool;
 
   /**
@@ -88,15 +86,10 @@ public final class AdamW {
   /**
    * Fixes what stays the same from step to step.
    *
-   * @param beta1 decay of the first moment, in [0, 1)
-   * @param beta2 decay of the second moment, in [0, 1)
-   * @param epsilon added to the root of the second moment
    * @param pool the threads that share the work; not closed here
    */
-  public AdamW(double beta1, double beta2, double epsilon, WorkerPool pool) {
-    this.beta1 = beta1;
-    this.beta2 = beta2;
-    this.epsilon = epsilon;
+  public AdamW(AdamWSettings settings, WorkerPool pool) {
+    this.settings = settings;
     this.pool = pool;
   }
 
@@ -121,16 +114,11 @@ public final class AdamW {
       throw new IllegalArgumentException(
           "weight decay for " + covered + " of " + shard.elements() + " elements");
     }
-    if (update < 1 || !Double.isFinite(learningRate) || !Double.isFinite(gradientScale)) {
-      throw new IllegalArgumentException(
-          "update " + update + ", rate " + learningRate + ", gradient scale " + gradientScale);
-    }
     long offset = 0;
     for (WeightDecayRange decay : decays) {
       Shard stretch = shard.slice(offset, decay.range().length());
       AdamWCoefficients with =
-          AdamWCoefficients.of(
-              beta1, beta2, epsilon, update, learningRate, decay.weightDecay(), gradientScale);
+          settings.coefficients(update, learningRate, decay.weightDecay(), gradientScale);
       pool.run(
           stretch.elements(),
           CHUNK,

@@ -5,7 +5,7 @@
  * <pre>{@code
  * var schedule = LearningRateSchedule.of(config.schedule().resolve(totalSteps), learningRate);
  * var decays = ParameterGroups.of(layout, 0.1, List.of(".*embed_tokens.*")).decays(ownedRanges);
- * var adamW = new AdamW(0.9, 0.95, 1e-8, pool);
+ * var adamW = new AdamW(new AdamWSettings(0.9, 0.95, 1e-8), pool);
  *
  * double[] squares = allGather(GradientNorm.sumOfSquares(pool, shard.gradient()));
  * double norm = GradientNorm.norm(squares, 1.0 / targetTokens);

@@ -17,7 +17,7 @@ import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.ParameterStorage;
 import org.pretrain4j.trainer.model.Phase;
 import org.pretrain4j.trainer.model.TrainingPass;
-import org.pretrain4j.trainer.optim.AdamW;
+import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.GradientNorm;
 import org.pretrain4j.trainer.optim.LearningRateSchedule;
 import org.pretrain4j.trainer.optim.ParameterGroups;
@@ -27,8 +27,10 @@ import org.pretrain4j.trainer.parallel.faults.FaultInjector;
 import org.pretrain4j.trainer.parallel.faults.FlightRecorder;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
+import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
+import org.pretrain4j.trainer.sharding.ShardOperators;
 
 /**
  * One rank's part of a run: its rows, its passes, its share of the optimizer. Every decision is
@@ -48,7 +50,7 @@ final class RankTrainer implements AutoCloseable {
   private final GradientBuffer gradients;
   private final OptimizerShard shard;
   private final TrainingPass pass;
-  private final AdamW adamW;
+  private final AdamWSettings adamW;
   private final ParameterGroups groups;
   private final LearningRateSchedule schedule;
   private final StepGuard guard;
@@ -82,6 +84,7 @@ final class RankTrainer implements AutoCloseable {
     this.stream = stream;
     this.manager = NDManager.newBaseManager("PyTorch");
     this.pool = new WorkerPool(threads);
+    ShardOperators operators = new HostShardOperators(pool);
     this.layout = ModelLayout.of(config.model());
     this.buckets =
         Buckets.of(layout, collectives.worldSize(), config.parallelism().bucketElements());
@@ -94,8 +97,8 @@ final class RankTrainer implements AutoCloseable {
             buckets,
             collectives,
             config.training().mostMicroBatches(collectives.worldSize()),
-            pool);
-    this.shard = new OptimizerShard(manager, buckets, collectives.rank());
+            operators);
+    this.shard = new OptimizerShard(manager, buckets, collectives.rank(), operators);
     this.pass =
         Passes.of(
             config.training().kernels(),
@@ -109,11 +112,8 @@ final class RankTrainer implements AutoCloseable {
     pass.clock()
         .onLap(phase -> enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward"));
     this.adamW =
-        new AdamW(
-            config.optimizer().beta1(),
-            config.optimizer().beta2(),
-            config.optimizer().epsilon(),
-            pool);
+        new AdamWSettings(
+            config.optimizer().beta1(), config.optimizer().beta2(), config.optimizer().epsilon());
     this.groups = groupsOf(config, layout.parameters());
     this.schedule = LearningRateSchedule.of(config.schedule(), config.optimizer().learningRate());
     this.guard =
@@ -180,28 +180,30 @@ final class RankTrainer implements AutoCloseable {
         MicroBatches.of(
             mine, config.training().microBatchSize(), config.training().intraDocumentMasking());
     times.data(rows == null ? 0 : rows.takeWaitSeconds());
-    double lossSum = bad.loss() ? Double.NaN : 0;
     long targets = 0;
     gradients.startStep(batches.size());
     for (MicroBatch batch : batches) {
       enter("forward");
-      lossSum += pass.run(batch, gradients);
+      pass.run(batch, gradients);
       targets += batch.targetCount();
     }
     times.passes(pass.clock().drain());
     enter("communication");
     gradients.finishStep();
-    if (bad.gradient()) {
-      shard.injectNan(gradients);
-    }
-    StepOutcome outcome = update(lossSum, targets, stopWanted, times);
+    StepOutcome outcome = update(bad, targets, stopWanted, times);
     times.communication(recorder.exposedSeconds() - exposedBefore);
     step++;
     return outcome;
   }
 
-  private StepOutcome update(double lossSum, long targets, boolean stopWanted, StepTimes times) {
-    double squares = shard.sumOfSquares(pool, gradients);
+  private StepOutcome update(
+      FaultInjector.BadNumbers bad, long targets, boolean stopWanted, StepTimes times) {
+    if (bad.gradient()) {
+      shard.injectNan(gradients);
+    }
+    double squares = shard.sumOfSquares(gradients);
+    double lossOfPasses = pass.takeLoss();
+    double lossSum = bad.loss() ? Double.NaN : lossOfPasses;
     StepExchange all =
         StepExchange.of(
             collectives, targets, lossSum, squares, stopWanted, times.work(optimizerSeconds));

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
 import java.util.List;
 import org.pretrain4j.checkpoints.FlatLayout;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.parallel.Collectives;
@@ -23,8 +22,8 @@ final class AccumulatedGradients extends GradientBuffer {
   private int passesLeft;
 
   AccumulatedGradients(
-      NDManager manager, Buckets buckets, Collectives collectives, WorkerPool pool) {
-    super(manager, pool);
+      NDManager manager, Buckets buckets, Collectives collectives, ShardOperators operators) {
+    super(manager, operators);
     this.buckets = buckets;
     this.collectives = collectives;
     this.sums = new ParameterBuffer(manager, buckets, ScalarType.FLOAT32);

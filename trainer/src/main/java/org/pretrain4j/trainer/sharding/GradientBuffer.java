@@ -4,9 +4,6 @@ import ai.djl.ndarray.NDManager;
 import java.util.HashSet;
 import java.util.Set;
 import org.pretrain4j.checkpoints.FlatLayout;
-import org.pretrain4j.trainer.kernels.Accumulation;
-import org.pretrain4j.trainer.kernels.WorkerPool;
-import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.parallel.Collectives;
@@ -27,16 +24,16 @@ import org.pretrain4j.trainer.parallel.GradientSharding;
 public abstract sealed class GradientBuffer implements GradientSink
     permits AccumulatedGradients, ShardedGradients {
   private final NDManager views;
-  private final WorkerPool pool;
+  private final ShardOperators operators;
   private final Set<FlatLayout.Entry> begun = new HashSet<>();
 
   /**
    * @param views owns the views of parameters, until they are closed
-   * @param pool threads that add; not closed here
+   * @param operators what adds, on the device of the model
    */
-  GradientBuffer(NDManager views, WorkerPool pool) {
+  GradientBuffer(NDManager views, ShardOperators operators) {
     this.views = views;
-    this.pool = pool;
+    this.operators = operators;
   }
 
   /**
@@ -45,7 +42,7 @@ public abstract sealed class GradientBuffer implements GradientSink
    * @param manager on the device of the model; owns the memory
    * @param sharding what stays of the gradients
    * @param mostPasses passes of the rank that has the most in a step
-   * @param pool threads that add; not closed here
+   * @param operators what adds, on the device of the model
    */
   public static GradientBuffer of(
       GradientSharding sharding,
@@ -53,10 +50,10 @@ public abstract sealed class GradientBuffer implements GradientSink
       Buckets buckets,
       Collectives collectives,
       int mostPasses,
-      WorkerPool pool) {
+      ShardOperators operators) {
     return isSharded(sharding, buckets, mostPasses)
-        ? new ShardedGradients(manager, buckets, collectives, mostPasses, pool)
-        : new AccumulatedGradients(manager, buckets, collectives, pool);
+        ? new ShardedGradients(manager, buckets, collectives, mostPasses, operators)
+        : new AccumulatedGradients(manager, buckets, collectives, operators);
   }
 
   /** Bytes that {@link #of} takes. */
@@ -111,10 +108,8 @@ public abstract sealed class GradientBuffer implements GradientSink
       if (begun.add(parameter)) {
         // The first addend is the sum: what was there before needs no zeroing.
         sum.copyFrom(gradient);
-      } else if (gradient.type() == ScalarType.BFLOAT16) {
-        Accumulation.addBfloat16(pool, sum.segment(), gradient.segment());
       } else {
-        Accumulation.add(pool, sum.segment(), gradient.segment());
+        operators.add(TensorMemory.of(sum), TensorMemory.of(gradient));
       }
     }
   }

@@ -11,13 +11,12 @@ import java.util.Optional;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.checkpoints.StateSource;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.ParameterInitializer;
-import org.pretrain4j.trainer.optim.AdamW;
-import org.pretrain4j.trainer.optim.GradientNorm;
+import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.ParameterGroups;
+import org.pretrain4j.trainer.optim.WeightDecayRange;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.Pending;
@@ -43,14 +42,17 @@ public final class OptimizerShard {
   private final List<Piece> pieces = new ArrayList<>();
   private final Map<String, Tensor> kinds = new LinkedHashMap<>();
   private final NDManager manager;
+  private final ShardOperators operators;
 
   /**
    * State of zeros.
    *
    * @param manager owns the memory
+   * @param operators of the manager's device
    */
-  public OptimizerShard(NDManager manager, Buckets buckets, int rank) {
+  public OptimizerShard(NDManager manager, Buckets buckets, int rank, ShardOperators operators) {
     this.manager = manager;
+    this.operators = operators;
     this.rank = rank;
     this.ranges = buckets.rangesOf(rank);
     long packed = 0;
@@ -71,7 +73,9 @@ public final class OptimizerShard {
     return ranges;
   }
 
-  /** The packed values of each kind, float32; they change with every update. */
+  /**
+   * The packed values of each kind, float32, of a shard in the host's memory; updates change them.
+   */
   public Map<String, MemorySegment> values() {
     Map<String, MemorySegment> values = new LinkedHashMap<>();
     kinds.forEach((kind, tensor) -> values.put(kind, tensor.segment()));
@@ -81,36 +85,37 @@ public final class OptimizerShard {
   /** The same values, to be copied out by a save. */
   public Map<String, StateSource> sources() {
     Map<String, StateSource> sources = new LinkedHashMap<>();
-    values().forEach((kind, values) -> sources.put(kind, StateSource.of(values)));
+    kinds.forEach((kind, tensor) -> sources.put(kind, operators.source(TensorMemory.of(tensor))));
     return sources;
   }
 
   /** First values of a new run. */
   public void initialize(ParameterInitializer initializer) {
     for (Piece piece : pieces) {
-      initializer.fill(piece.range, slice(MASTER, piece));
+      operators.fill(slice(MASTER, piece), memory -> initializer.fill(piece.range, memory));
     }
   }
 
   /** Values of a checkpoint, whatever the world size that wrote it. */
   public void load(Checkpoint checkpoint) {
     for (Piece piece : pieces) {
-      kinds.keySet().forEach(kind -> checkpoint.read(kind, piece.range, slice(kind, piece)));
+      for (String kind : kinds.keySet()) {
+        operators.fill(slice(kind, piece), memory -> checkpoint.read(kind, piece.range, memory));
+      }
     }
   }
 
   /** Sum of the squares of this rank's reduced gradients; not finite if one of them is not. */
-  public double sumOfSquares(WorkerPool pool, GradientBuffer gradients) {
-    double sum = 0;
-    for (Piece piece : pieces) {
-      sum += GradientNorm.sumOfSquares(pool, gradient(piece, gradients));
-    }
-    return sum;
+  public double sumOfSquares(GradientBuffer gradients) {
+    return operators.sumOfSquares(
+        pieces.stream().map(piece -> gradient(piece, gradients)).toList());
   }
 
   /** Makes one of this rank's reduced gradients NaN: a fault on purpose. */
   public void injectNan(GradientBuffer gradients) {
-    gradient(pieces.getFirst(), gradients).set(ValueLayout.JAVA_FLOAT, 0, Float.NaN);
+    operators.fill(
+        gradient(pieces.getFirst(), gradients).slice(0, 1),
+        memory -> memory.set(ValueLayout.JAVA_FLOAT, 0, Float.NaN));
   }
 
   /**
@@ -120,7 +125,7 @@ public final class OptimizerShard {
    * @param gradientScale what the summed gradients are multiplied by
    */
   public void update(
-      AdamW adamW,
+      AdamWSettings adamW,
       ParameterGroups groups,
       GradientBuffer gradients,
       ParameterBuffer weights,
@@ -128,31 +133,33 @@ public final class OptimizerShard {
       double learningRate,
       double gradientScale) {
     for (Piece piece : pieces) {
-      FlatBuffer target = owned(weights, piece);
       boolean rounds = weights.type() == ScalarType.BFLOAT16;
-      AdamW.Shard shard =
-          new AdamW.Shard(
+      ShardOperators.State state =
+          new ShardOperators.State(
               slice(MASTER, piece),
               slice(EXP_AVG, piece),
               slice(EXP_AVG_SQ, piece),
               gradient(piece, gradients),
-              rounds ? Optional.of(target.segment()) : Optional.empty());
-      adamW.step(shard, groups.decays(List.of(piece.range)), update, learningRate, gradientScale);
+              rounds ? Optional.of(owned(weights, piece)) : Optional.empty());
+      List<WeightDecayRange> decays = groups.decays(List.of(piece.range));
+      operators.update(adamW, state, decays, update, learningRate, gradientScale);
       if (!rounds) {
-        target.segment().copyFrom(slice(MASTER, piece));
+        roundInto(weights, piece);
       }
     }
   }
 
   /** Rounds the master weights of this rank into its chunks of the weights. */
   public void roundInto(ParameterBuffer weights) {
-    for (Piece piece : pieces) {
-      long start = piece.bucket.storageStart() + rank * piece.bucket.chunk();
-      long length = piece.range.length();
-      try (Tensor target = weights.tensor().view(manager, start, length);
-          Tensor source = kinds.get(MASTER).view(manager, piece.packedStart, length)) {
-        target.copyFrom(source);
-      }
+    pieces.forEach(piece -> roundInto(weights, piece));
+  }
+
+  private void roundInto(ParameterBuffer weights, Piece piece) {
+    long start = piece.bucket.storageStart() + rank * piece.bucket.chunk();
+    long length = piece.range.length();
+    try (Tensor target = weights.tensor().view(manager, start, length);
+        Tensor source = kinds.get(MASTER).view(manager, piece.packedStart, length)) {
+      target.copyFrom(source);
     }
   }
 
@@ -166,15 +173,12 @@ public final class OptimizerShard {
     underWay.forEach(Pending::await);
   }
 
-  private MemorySegment slice(String kind, Piece piece) {
-    return kinds
-        .get(kind)
-        .segment()
-        .asSlice(piece.packedStart * Float.BYTES, piece.range.length() * Float.BYTES);
+  private FlatBuffer slice(String kind, Piece piece) {
+    return TensorMemory.of(kinds.get(kind)).slice(piece.packedStart, piece.range.length());
   }
 
-  private MemorySegment gradient(Piece piece, GradientBuffer gradients) {
-    return gradients.own(piece.bucket).slice(0, piece.range.length()).segment();
+  private static FlatBuffer gradient(Piece piece, GradientBuffer gradients) {
+    return gradients.own(piece.bucket).slice(0, piece.range.length());
   }
 
   private FlatBuffer owned(ParameterBuffer weights, Piece piece) {

@@ -7,7 +7,6 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.ParameterStorage;
-import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 
 /** One rank's full set of values in one padded buffer: the weights that it computes with. */
@@ -59,9 +58,7 @@ public final class ParameterBuffer implements ParameterStorage {
   }
 
   private FlatBuffer slice(long start, long elements) {
-    ElementType type =
-        values.type() == ScalarType.BFLOAT16 ? ElementType.BFLOAT16 : ElementType.FLOAT32;
-    return new FlatBuffer(values.address() + start * type.bytes(), elements, type);
+    return TensorMemory.of(values).slice(start, elements);
   }
 
   /** The buffer as one tensor {@code [storageElements]}. */

@@ -6,12 +6,9 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import org.pretrain4j.checkpoints.FlatLayout;
-import org.pretrain4j.trainer.kernels.Accumulation;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.parallel.Collectives;
-import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.Pending;
 
@@ -70,7 +67,7 @@ final class ShardedGradients extends GradientBuffer {
 
   private final Buckets buckets;
   private final Collectives collectives;
-  private final WorkerPool pool;
+  private final ShardOperators operators;
   private final int mostPasses;
   private final List<Group> groups;
   private final Tensor shard;
@@ -84,11 +81,11 @@ final class ShardedGradients extends GradientBuffer {
       Buckets buckets,
       Collectives collectives,
       int mostPasses,
-      WorkerPool pool) {
-    super(manager, pool);
+      ShardOperators operators) {
+    super(manager, operators);
     this.buckets = buckets;
     this.collectives = collectives;
-    this.pool = pool;
+    this.operators = operators;
     this.mostPasses = mostPasses;
     this.groups = groups(buckets);
     this.shard = Tensor.zeros(manager, ScalarType.FLOAT32, buckets.shardElements());
@@ -128,7 +125,7 @@ final class ShardedGradients extends GradientBuffer {
   }
 
   private static FlatBuffer floats(Tensor values, long start, long elements) {
-    return new FlatBuffer(values.address() + start * Float.BYTES, elements, ElementType.FLOAT32);
+    return TensorMemory.of(values).slice(start, elements);
   }
 
   @Override
@@ -213,9 +210,7 @@ final class ShardedGradients extends GradientBuffer {
       } else {
         FlatBuffer part = all.slice(collectives.rank() * bucket.chunk(), bucket.chunk());
         room.underWay.add(
-            new Reduction(
-                collectives.reduceScatter(all, part),
-                () -> Accumulation.add(pool, own.segment(), part.segment())));
+            new Reduction(collectives.reduceScatter(all, part), () -> operators.add(own, part)));
       }
     }
   }

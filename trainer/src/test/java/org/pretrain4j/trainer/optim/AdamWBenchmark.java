@@ -31,7 +31,7 @@ final class AdamWBenchmark {
                   4 * elements,
                   1 << 20,
                   (from, to) -> MemorySegment.copy(memory[0], from, memory[1], from, to - from)));
-      AdamW adamW = new AdamW(0.9, 0.95, 1e-8, pool);
+      AdamW adamW = new AdamW(new AdamWSettings(0.9, 0.95, 1e-8), pool);
       var shard =
           new AdamW.Shard(memory[0], memory[1], memory[2], memory[3], Optional.of(bfloat16));
       var decays = List.of(new WeightDecayRange(new FlatRange(0, elements), 0.1));

@@ -170,7 +170,7 @@ class AdamWTest {
   }
 
   private static AdamW adamW(WorkerPool pool) {
-    return new AdamW(BETA1, BETA2, EPSILON, pool);
+    return new AdamW(new AdamWSettings(BETA1, BETA2, EPSILON), pool);
   }
 
   private static List<WeightDecayRange> decay(long elements, double weightDecay) {

@@ -16,6 +16,7 @@ import org.pretrain4j.trainer.bench.Machine;
 import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
@@ -82,6 +83,15 @@ final class BenchCommand implements Callable<Integer> {
   private Kernels kernels;
 
   @Option(
+      names = "--activation-checkpointing",
+      paramLabel = "KIND",
+      defaultValue = "none",
+      description =
+          "What of the activations is computed again in the backward pass: none, selected, full"
+              + " (default: ${DEFAULT-VALUE}). The share of peak does not count it.")
+  private ActivationCheckpointing checkpointing;
+
+  @Option(
       names = "--baseline",
       paramLabel = "KIND",
       description = {
@@ -129,7 +139,8 @@ final class BenchCommand implements Callable<Integer> {
       out().flush();
       Optional<Kernels> other =
           Optional.ofNullable(baseline).map(chosenBaseline -> Kernels.COMPOSED);
-      BenchReport report = new StepBench(shape, type, kernels, other, repetitions).run();
+      BenchReport report =
+          new StepBench(shape, type, kernels, checkpointing, other, repetitions).run();
       print(report);
       reports.add(report);
     }
@@ -144,7 +155,7 @@ final class BenchCommand implements Callable<Integer> {
   private void print(BenchReport report) {
     line(
         "%-18s %,.0f tokens/s, %.3f s a step",
-        report.precision() + " " + report.kernels(),
+        report.precision() + " " + report.kernels() + checkpointing(report),
         report.tokensPerSecond(),
         report.stepSeconds());
     line(
@@ -173,6 +184,11 @@ final class BenchCommand implements Callable<Integer> {
           report.baseline().kernels(),
           report.baseline().speedup());
     }
+  }
+
+  private static String checkpointing(BenchReport report) {
+    String kind = report.activationCheckpointing();
+    return kind.equals("none") ? "" : ", " + kind;
   }
 
   private void line(String format, Object... values) {

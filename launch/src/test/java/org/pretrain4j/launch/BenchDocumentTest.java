@@ -26,6 +26,7 @@ final class BenchDocumentTest {
         shape,
         "bf16",
         "fused",
+        "none",
         2048,
         2048 / tokensPerSecond,
         tokensPerSecond,

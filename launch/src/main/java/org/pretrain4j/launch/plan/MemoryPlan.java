@@ -2,6 +2,7 @@ package org.pretrain4j.launch.plan;
 
 import java.util.List;
 import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -44,7 +45,8 @@ public record MemoryPlan(
    *   <li>gradients, full: 4 N; sharded: 4 (N / R + the embedding table + two layers or buckets)
    *   <li>optimizer: 12 N / R (master weights, first and second moment)
    *   <li>activations: tokens of a micro-batch times {@link #composed} or {@link #fused}, and the
-   *       fused pass's {@link #scratch}
+   *       fused pass's {@link #scratch}; in the composed pass also what is computed again ({@link
+   *       #repeated}), as far as that is more than the logits, which are gone by then
    *   <li>logits, fused: b V times a chunk of the tokens, all chunks alike and at most max(64, 2^26
    *       / V) long; logits and gradient in one place
    *   <li>logits, composed: min(tokens, 1024) times V times 20: fp32 logits, their log softmax, and
@@ -71,8 +73,14 @@ public record MemoryPlan(
     long logits = 0;
     for (long batch : List.of(full, rest)) {
       long tokens = batch * training.sequenceLength();
-      activations += tokens * (fused ? fused(model, type) : composed(model, type));
-      logits += logits(model, type, fused, tokens);
+      long head = logits(model, type, fused, tokens);
+      ActivationCheckpointing checkpointing = training.activationCheckpointing();
+      activations +=
+          fused
+              ? tokens * fused(model, type, checkpointing)
+              : tokens * composed(model, type, checkpointing)
+                  + Math.max(0, tokens * repeated(model, type, checkpointing) - head);
+      logits += head;
     }
     return new MemoryPlan(
         type * buckets.storageElements(),
@@ -103,15 +111,48 @@ public record MemoryPlan(
    *   <li>feed-forward: gate, its silu, up, and their product, 4 b F
    * </ul>
    *
-   * Masks between documents are not in it: a kernel made for packed documents needs none.
+   * With {@code selected} checkpointing, the second norm and the feed-forward network keep only
+   * their input, b H; with {@code full}, a layer keeps nothing else.
+   *
+   * <p>Masks between documents are not in it: a kernel made for packed documents needs none.
    */
-  static long composed(ModelConfig model, int type) {
+  static long composed(ModelConfig model, int type, ActivationCheckpointing checkpointing) {
     long hidden = model.hiddenSize();
-    long norms = 2 * (4 * hidden + 2 * type * hidden);
     long input = type == 2 ? type * hidden : 0;
-    long attention = 4 * type * queries(model) + 4L * model.numAttentionHeads();
-    long feedForward = 4L * type * model.intermediateSize();
-    return model.numHiddenLayers() * (input + norms + attention + feedForward);
+    long attention = norm(model, type) + attention(model, type);
+    long layer =
+        switch (checkpointing) {
+          case NONE -> input + attention + norm(model, type) + feedForward(model, type);
+          case SELECTED -> input + attention + type * hidden;
+          case FULL -> type * hidden;
+        };
+    return model.numHiddenLayers() * layer;
+  }
+
+  /**
+   * Bytes of a token while the composed pass computes a part of a layer again and backwards: what
+   * would have been kept of it, and gradients of three matrices of the feed-forward network.
+   */
+  static long repeated(ModelConfig model, int type, ActivationCheckpointing checkpointing) {
+    long feedForward =
+        norm(model, type) + feedForward(model, type) + 3L * type * model.intermediateSize();
+    return switch (checkpointing) {
+      case NONE -> 0;
+      case SELECTED -> feedForward;
+      case FULL -> norm(model, type) + attention(model, type) + feedForward;
+    };
+  }
+
+  private static long norm(ModelConfig model, int type) {
+    return (4L + 2 * type) * model.hiddenSize();
+  }
+
+  private static long attention(ModelConfig model, int type) {
+    return 4 * type * queries(model) + 4L * model.numAttentionHeads();
+  }
+
+  private static long feedForward(ModelConfig model, int type) {
+    return 4L * type * model.intermediateSize();
   }
 
   /**
@@ -128,8 +169,11 @@ public record MemoryPlan(
    * and all layers share three rows of the stream and one in fp32, two of the feed-forward network,
    * the gradients of attention, and those of queries, keys and values in fp32 for each query head:
    * b (3 H + 2 F + 2 A + 2 K) + 4 H + 4 + 12 A.
+   *
+   * <p>With {@code selected} checkpointing all layers share the memory of gate and up, with {@code
+   * full} all but their input.
    */
-  static long fused(ModelConfig model, int type) {
+  static long fused(ModelConfig model, int type, ActivationCheckpointing checkpointing) {
     long hidden = model.hiddenSize();
     long feedForward = model.intermediateSize();
     long attention = 2 * queries(model) + 2 * keys(model);
@@ -137,7 +181,13 @@ public record MemoryPlan(
         type * (2 * hidden + attention + 2 * feedForward) + 8 + 4L * model.numAttentionHeads();
     long shared =
         type * (3 * hidden + 2 * feedForward + attention) + 4 * hidden + 4 + 12 * queries(model);
-    return model.numHiddenLayers() * layer + shared;
+    long repeated =
+        switch (checkpointing) {
+          case NONE -> 0;
+          case SELECTED -> 2 * type * feedForward;
+          case FULL -> layer - type * hidden;
+        };
+    return model.numHiddenLayers() * (layer - repeated) + repeated + shared;
   }
 
   /** Tokens of a chunk of logits; all chunks have one size. */

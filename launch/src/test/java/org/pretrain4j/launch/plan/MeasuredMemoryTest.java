@@ -38,7 +38,7 @@ final class MeasuredMemoryTest {
       name: measured
       run_folder: "%s"
       model:
-        vocab_size: 8192
+        vocab_size: %d
         hidden_size: 512
         intermediate_size: 1536
         num_hidden_layers: 6
@@ -52,7 +52,7 @@ final class MeasuredMemoryTest {
       stages: [{name: only, steps: %d, mixture: {sums: 1}}]
       training:
         {sequence_length: 256, global_batch_tokens: %d, micro_batch_size: %d, precision: %s,
-         kernels: %s, intra_document_masking: false}
+         kernels: %s, activation_checkpointing: %s, intra_document_masking: false}
       optimizer: {learning_rate: 1e-4}
       schedule: {warmup_steps: 1}
       parallelism: {ranks: %d, compute_threads: 1, bucket_elements: 1M, gradient_sharding: %s}
@@ -62,10 +62,27 @@ final class MeasuredMemoryTest {
   @TempDir private Path temp;
 
   private RunConfig config(
-      String kernels, String precision, int ranks, int rows, int microBatch, String sharding) {
+      String kernels,
+      String precision,
+      int ranks,
+      int rows,
+      int microBatch,
+      String sharding,
+      String checkpointing,
+      int vocabulary) {
     return ConfigurationReader.parse(
         RunConfig.class,
-        YAML.formatted(temp, STEPS, 256 * rows, microBatch, precision, kernels, ranks, sharding),
+        YAML.formatted(
+            temp,
+            vocabulary,
+            STEPS,
+            256 * rows,
+            microBatch,
+            precision,
+            kernels,
+            checkpointing,
+            ranks,
+            sharding),
         "the test's configuration");
   }
 
@@ -75,7 +92,7 @@ final class MeasuredMemoryTest {
     RunConfig small =
         ConfigurationReader.parse(
             RunConfig.class,
-            YAML.formatted(folder, 2, 512, 1, "bf16", "fused", 1, "full")
+            YAML.formatted(folder, 8192, 2, 512, 1, "bf16", "fused", "none", 1, "full")
                 .replace("num_hidden_layers: 6", "num_hidden_layers: 1"),
             "the first configuration");
     peakOf(small);
@@ -100,26 +117,39 @@ final class MeasuredMemoryTest {
 
   @ParameterizedTest
   @CsvSource({
-    "fused, bf16, 1, 4, 4, full",
-    "fused, fp32, 1, 6, 4, full",
-    "fused, bf16, 2, 8, 4, full",
-    "fused, bf16, 4, 8, 2, sharded",
-    "composed, bf16, 1, 4, 4, full",
-    "composed, fp32, 1, 4, 4, full"
+    "fused, bf16, 1, 4, 4, full, none, 8192",
+    "fused, bf16, 1, 4, 4, full, selected, 8192",
+    "fused, bf16, 1, 4, 4, full, full, 8192",
+    "fused, fp32, 1, 6, 4, full, none, 8192",
+    "fused, bf16, 2, 8, 4, full, none, 8192",
+    "fused, bf16, 4, 8, 2, sharded, none, 8192",
+    "composed, bf16, 1, 4, 4, full, none, 8192",
+    "composed, bf16, 1, 4, 4, full, selected, 8192",
+    "composed, bf16, 1, 4, 4, full, full, 512",
+    "composed, fp32, 1, 4, 4, full, none, 8192"
   })
   void theTrainerTakesWhatWasPlanned(
-      String kernels, String precision, int ranks, int rows, int microBatch, String sharding) {
-    RunConfig config = config(kernels, precision, ranks, rows, microBatch, sharding);
+      String kernels,
+      String precision,
+      int ranks,
+      int rows,
+      int microBatch,
+      String sharding,
+      String checkpointing,
+      int vocabulary) {
+    RunConfig config =
+        config(kernels, precision, ranks, rows, microBatch, sharding, checkpointing, vocabulary);
     MemoryPlan plan = MemoryPlan.of(config.model(), config.training(), config.parallelism(), ranks);
     long planned = ranks * plan.totalBytes();
     long measured = peakOf(config);
     System.out.println(
         String.format(
             Locale.ROOT,
-            "%s %s, %d ranks: planned %,d bytes (%s), measured %,d, ratio %.4f",
+            "%s %s, %d ranks, checkpointing %s: planned %,d bytes (%s), measured %,d, ratio %.4f",
             kernels,
             precision,
             ranks,
+            checkpointing,
             planned,
             plan,
             measured,

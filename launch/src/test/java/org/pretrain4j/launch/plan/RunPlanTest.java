@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.parallel.GradientSharding;
@@ -110,10 +111,20 @@ class RunPlanTest {
 
   @Test
   void fp32NeedsAboutTwiceTheActivationsOfBf16InTheFusedPass() {
-    long bf16 = MemoryPlan.fused(ReferenceRun.MODEL, 2);
-    long fp32 = MemoryPlan.fused(ReferenceRun.MODEL, 4);
+    long bf16 = MemoryPlan.fused(ReferenceRun.MODEL, 2, ActivationCheckpointing.NONE);
+    long fp32 = MemoryPlan.fused(ReferenceRun.MODEL, 4, ActivationCheckpointing.NONE);
     // What is fp32 in both is little.
     assertEquals(2.0, (double) fp32 / bf16, 0.02);
+  }
+
+  @Test
+  void checkpointingKeepsOfThe36LayersWhatItsNameSays() {
+    long all = MemoryPlan.fused(ReferenceRun.MODEL, 2, ActivationCheckpointing.NONE);
+    long selected = MemoryPlan.fused(ReferenceRun.MODEL, 2, ActivationCheckpointing.SELECTED);
+    long full = MemoryPlan.fused(ReferenceRun.MODEL, 2, ActivationCheckpointing.FULL);
+    // Gate and up of 35 layers; then middle, queries and result, keys and values, and sums.
+    assertEquals(35 * 2 * 22_016, all - selected);
+    assertEquals(35 * (4096 + 2 * 4096 + 2 * 1024 + 8 + 4 * 16), selected - full);
   }
 
   @Test

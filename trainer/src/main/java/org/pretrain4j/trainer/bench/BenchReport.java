@@ -8,6 +8,7 @@ import java.util.Map;
  * @param shape its name
  * @param precision element type of the computation
  * @param kernels how forward and backward were computed
+ * @param activationCheckpointing what of the activations was computed again
  * @param tokens of a micro-batch
  * @param stepSeconds forward, backward and, for the shapes that have it, the optimizer
  * @param tokensPerSecond tokens over stepSeconds
@@ -25,6 +26,7 @@ public record BenchReport(
     String shape,
     String precision,
     String kernels,
+    String activationCheckpointing,
     long tokens,
     double stepSeconds,
     double tokensPerSecond,

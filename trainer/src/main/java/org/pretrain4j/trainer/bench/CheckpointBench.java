@@ -20,6 +20,7 @@ import org.pretrain4j.checkpoints.RetentionPolicy;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.sharding.Buckets;
@@ -53,7 +54,13 @@ public final class CheckpointBench {
   public static CheckpointBenchReport run(
       Shape shape, Path folder, int repetitions, long stagingBytes) {
     double stepSeconds =
-        new StepBench(shape, ScalarType.BFLOAT16, Kernels.FUSED, Optional.empty(), STEP_REPETITIONS)
+        new StepBench(
+                shape,
+                ScalarType.BFLOAT16,
+                Kernels.FUSED,
+                ActivationCheckpointing.NONE,
+                Optional.empty(),
+                STEP_REPETITIONS)
             .run()
             .stepSeconds();
     try {

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -35,14 +36,28 @@ final class MeasuredStep implements AutoCloseable {
   /** What one step took. */
   record Sample(double seconds, Map<String, Double> phases) {}
 
-  MeasuredStep(Shape shape, ScalarType type, Kernels kernels, WorkerPool pool) {
+  MeasuredStep(
+      Shape shape,
+      ScalarType type,
+      Kernels kernels,
+      ActivationCheckpointing checkpointing,
+      WorkerPool pool) {
     Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, BUCKET_ELEMENTS);
     ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
     weights.initialize(new ParameterInitializer(shape.model(), SEED));
     Collectives alone = new SoloCollectives();
     ShardOperators operators = new HostShardOperators(pool);
     gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, operators);
-    pass = Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool);
+    pass =
+        Passes.of(
+            kernels,
+            checkpointing,
+            manager,
+            shape.model(),
+            weights,
+            type,
+            shape.sequenceLength(),
+            pool);
     optimizer =
         shape.withOptimizer()
             ? new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, alone)

@@ -9,6 +9,7 @@ import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -72,7 +73,15 @@ public record RankBench(
       MicroBatch batch = shape.randomBatch(SEED + collectives.rank());
       List<double[]> times = new ArrayList<>();
       try (TrainingPass pass =
-          Passes.of(kernels, manager, shape.model(), weights, type, shape.sequenceLength(), pool)) {
+          Passes.of(
+              kernels,
+              ActivationCheckpointing.NONE,
+              manager,
+              shape.model(),
+              weights,
+              type,
+              shape.sequenceLength(),
+              pool)) {
         for (int i = -WARM_UP; i < repetitions; i++) {
           collectives.barrier();
           long start = System.nanoTime();

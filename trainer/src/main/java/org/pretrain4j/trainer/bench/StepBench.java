@@ -13,6 +13,7 @@ import org.pretrain4j.trainer.bench.BenchReport.Drift;
 import org.pretrain4j.trainer.bench.MeasuredStep.Sample;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
 
@@ -23,11 +24,17 @@ import org.pretrain4j.trainer.model.ModelFlops;
  * @param shape what to compute
  * @param type what it is computed in
  * @param kernels how the pass is computed
+ * @param checkpointing what of the activations the step keeps; the baseline keeps all
  * @param baseline what it is held against
  * @param repetitions counted steps, after some that are not
  */
 public record StepBench(
-    Shape shape, ScalarType type, Kernels kernels, Optional<Kernels> baseline, int repetitions) {
+    Shape shape,
+    ScalarType type,
+    Kernels kernels,
+    ActivationCheckpointing checkpointing,
+    Optional<Kernels> baseline,
+    int repetitions) {
   private static final int GEMM_SIZE = 2048;
   private static final int GEMMS = 3;
 
@@ -43,9 +50,12 @@ public record StepBench(
   public BenchReport run() {
     try (WorkerPool pool = new WorkerPool(Runtime.getRuntime().availableProcessors());
         NDManager manager = NDManager.newBaseManager("PyTorch");
-        MeasuredStep step = new MeasuredStep(shape, type, kernels, pool);
+        MeasuredStep step = new MeasuredStep(shape, type, kernels, checkpointing, pool);
         MeasuredStep other =
-            baseline.isEmpty() ? null : new MeasuredStep(shape, type, baseline.get(), pool)) {
+            baseline.isEmpty()
+                ? null
+                : new MeasuredStep(
+                    shape, type, baseline.get(), ActivationCheckpointing.NONE, pool)) {
       return measure(step, other, new GemmPeak(manager, type, GEMM_SIZE));
     }
   }
@@ -89,6 +99,7 @@ public record StepBench(
         shape.name(),
         type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
         nameOf(kernels),
+        nameOf(checkpointing),
         shape.tokens(),
         median,
         shape.tokens() / median,
@@ -119,8 +130,8 @@ public record StepBench(
     return new Drift(settled.size(), last / first - 1, resident.getLast() - resident.get(SETTLING));
   }
 
-  private static String nameOf(Kernels kernels) {
-    return kernels.name().toLowerCase(Locale.ROOT);
+  private static String nameOf(Enum<?> choice) {
+    return choice.name().toLowerCase(Locale.ROOT);
   }
 
   static double median(List<Double> values) {

@@ -5,8 +5,13 @@
  * <pre>{@code
  * StepBench bench =
  *     new StepBench(
- *         Shape.named("135m"), ScalarType.BFLOAT16, Kernels.FUSED, Optional.of(Kernels.COMPOSED), 5);
- * System.out.println(bench.run().baseline().orElseThrow().speedup());
+ *         Shape.named("135m"),
+ *         ScalarType.BFLOAT16,
+ *         Kernels.FUSED,
+ *         ActivationCheckpointing.NONE,
+ *         Optional.of(Kernels.COMPOSED),
+ *         5);
+ * System.out.println(bench.run().baseline().speedup());
  * }</pre>
  */
 package org.pretrain4j.trainer.bench;

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDManager;
 import org.pretrain4j.trainer.fused.Weights.Weight;
 import org.pretrain4j.trainer.libtorch.Operators;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -49,6 +50,22 @@ final class FusedLayer {
 
   /** From the state's input to the residual stream behind the layer. */
   void forward(MicroBatch batch, LayerState state, Workspace space, Activation behind) {
+    attend(batch, state, space);
+    expand(state, space);
+    operators.swiGlu(state.gateUp, space.activated);
+    addProduct(state.middle, space.activated, down, behind);
+  }
+
+  /** Computes again what the forward pass of the layer left in memory that others have used. */
+  void recompute(
+      ActivationCheckpointing checkpointing, MicroBatch batch, LayerState state, Workspace space) {
+    if (checkpointing == ActivationCheckpointing.FULL) {
+      attend(batch, state, space);
+    }
+    expand(state, space);
+  }
+
+  private void attend(MicroBatch batch, LayerState state, Workspace space) {
     normInput(state, space);
     Operators.matmulInto(space.normed.tensor(), qkv.value().transposed(), state.qkv.tensor());
     if (rotates) {
@@ -56,10 +73,11 @@ final class FusedLayer {
     }
     operators.attention().forward(shared.manager(), batch, state);
     addProduct(state.input, state.attended, output, state.middle);
+  }
+
+  private void expand(LayerState state, Workspace space) {
     normMiddle(state, space);
     Operators.matmulInto(space.normed.tensor(), gateUp.value().transposed(), state.gateUp.tensor());
-    operators.swiGlu(state.gateUp, space.activated);
-    addProduct(state.middle, space.activated, down, behind);
   }
 
   /**

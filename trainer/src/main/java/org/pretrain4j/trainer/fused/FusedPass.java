@@ -13,6 +13,7 @@ import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -29,6 +30,7 @@ import org.pretrain4j.trainer.model.TrainingPass;
 public final class FusedPass implements TrainingPass {
   private final NDManager manager;
   private final ModelConfig config;
+  private final ActivationCheckpointing checkpointing;
   private final ScalarType type;
   private final FusedOperators operators;
   private final Weight embedding;
@@ -39,6 +41,7 @@ public final class FusedPass implements TrainingPass {
 
   /**
    * @param parent of the CPU; closed after this pass, not before
+   * @param checkpointing what of the activations is kept
    * @param type what the model computes in, the storage's type
    * @param sequenceLength longest row
    * @param pool threads of the vector code; not closed here
@@ -47,10 +50,11 @@ public final class FusedPass implements TrainingPass {
       NDManager parent,
       ModelConfig config,
       ParameterStorage storage,
+      ActivationCheckpointing checkpointing,
       ScalarType type,
       int sequenceLength,
       WorkerPool pool) {
-    this(parent, config, storage, type, sequenceLength, pool, MklGemm.of(type));
+    this(parent, config, storage, checkpointing, type, sequenceLength, pool, MklGemm.of(type));
   }
 
   /**
@@ -60,6 +64,7 @@ public final class FusedPass implements TrainingPass {
       NDManager parent,
       ModelConfig config,
       ParameterStorage storage,
+      ActivationCheckpointing checkpointing,
       ScalarType type,
       int sequenceLength,
       WorkerPool pool,
@@ -68,6 +73,7 @@ public final class FusedPass implements TrainingPass {
         parent,
         config,
         storage,
+        checkpointing,
         type,
         manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm));
   }
@@ -80,10 +86,12 @@ public final class FusedPass implements TrainingPass {
       NDManager parent,
       ModelConfig config,
       ParameterStorage storage,
+      ActivationCheckpointing checkpointing,
       ScalarType type,
       Function<NDManager, FusedOperators> operators) {
     this.manager = parent.newSubManager();
     this.config = config;
+    this.checkpointing = checkpointing;
     this.type = type;
     this.operators = operators.apply(manager);
     Weights weights = new Weights(manager, storage, ModelLayout.of(config));
@@ -110,7 +118,12 @@ public final class FusedPass implements TrainingPass {
             tokens,
             count ->
                 new Workspace(
-                    manager, config, type, operators.products().inputGradientType(), count));
+                    manager,
+                    config,
+                    checkpointing,
+                    type,
+                    operators.products().inputGradientType(),
+                    count));
     operators.begin(batch);
     Activation first = layers.isEmpty() ? space.output : space.layers.getFirst().input;
     operators.embed(embedding.value(), first);
@@ -123,6 +136,10 @@ public final class FusedPass implements TrainingPass {
     sink.partDone(layers.size() + 1);
     clock.lap(Phase.HEAD);
     for (int layer = layers.size() - 1; layer >= 0; layer--) {
+      boolean last = layer == layers.size() - 1;
+      if (checkpointing != ActivationCheckpointing.NONE && !last) {
+        layers.get(layer).recompute(checkpointing, batch, space.layers.get(layer), space);
+      }
       layers.get(layer).backward(batch, space.layers.get(layer), space, sink);
       sink.partDone(layer + 1);
     }

@@ -33,18 +33,43 @@ final class LayerState {
   final Tensor middleScale;
 
   /** What the attention keeps, such as the logarithms of the sums of the exponentials. */
-  final List<Tensor> logSumExp = new ArrayList<>();
+  final List<Tensor> logSumExp;
 
+  /** A state of its own memory. */
   LayerState(NDManager manager, ModelConfig config, ScalarType type, long tokens) {
+    this(
+        manager,
+        config,
+        type,
+        tokens,
+        Activation.allocate(manager, type, tokens, 2L * config.intermediateSize()));
+  }
+
+  /** A state of its own memory but for gate and up. */
+  LayerState(
+      NDManager manager, ModelConfig config, ScalarType type, long tokens, Activation gateUp) {
     long width = (long) config.numAttentionHeads() * config.headDim();
     long keyWidth = (long) config.numKeyValueHeads() * config.headDim();
     input = Activation.allocate(manager, type, tokens, config.hiddenSize());
     middle = Activation.allocate(manager, type, tokens, config.hiddenSize());
     qkv = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
     attended = Activation.allocate(manager, type, tokens, width);
-    gateUp = Activation.allocate(manager, type, tokens, 2L * config.intermediateSize());
+    this.gateUp = gateUp;
     inputScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
     middleScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
+    logSumExp = new ArrayList<>();
+  }
+
+  /** A state in the memory of another, but for its input. */
+  LayerState(LayerState shared, Activation input) {
+    this.input = input;
+    middle = shared.middle;
+    qkv = shared.qkv;
+    attended = shared.attended;
+    gateUp = shared.gateUp;
+    inputScale = shared.inputScale;
+    middleScale = shared.middleScale;
+    logSumExp = shared.logSumExp;
   }
 
   void forgetAttention() {

@@ -3,6 +3,7 @@ package org.pretrain4j.trainer.fused;
 import ai.djl.ndarray.NDManager;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.LayerwisePass;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -17,6 +18,7 @@ public final class Passes {
   /**
    * The pass of the asked kind.
    *
+   * @param checkpointing what of the activations is kept
    * @param parent on the device to compute on
    * @param type what the model computes in, the storage's type
    * @param sequenceLength longest row
@@ -24,6 +26,7 @@ public final class Passes {
    */
   public static TrainingPass of(
       Kernels kernels,
+      ActivationCheckpointing checkpointing,
       NDManager parent,
       ModelConfig config,
       ParameterStorage storage,
@@ -31,8 +34,10 @@ public final class Passes {
       int sequenceLength,
       WorkerPool pool) {
     return switch (kernels) {
-      case FUSED -> new FusedPass(parent, config, storage, type, sequenceLength, pool);
-      case COMPOSED -> new LayerwisePass(parent, config, storage, type, sequenceLength);
+      case FUSED ->
+          new FusedPass(parent, config, storage, checkpointing, type, sequenceLength, pool);
+      case COMPOSED ->
+          new LayerwisePass(parent, config, storage, checkpointing, type, sequenceLength);
     };
   }
 }

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.ModelConfig;
 
 /** All memory of the passes over micro-batches of one number of tokens; allocated once, reused. */
@@ -14,7 +15,7 @@ final class Workspace {
 
   private static final long LEAST_CHUNK_TOKENS = 64;
 
-  final List<LayerState> layers = new ArrayList<>();
+  final List<LayerState> layers;
 
   /** {@code [tokens, hidden]}: what the last layer leaves; then the gradient on its way down. */
   final Activation output;
@@ -45,15 +46,14 @@ final class Workspace {
   Workspace(
       NDManager manager,
       ModelConfig config,
+      ActivationCheckpointing checkpointing,
       ScalarType type,
       ScalarType inputGradientType,
       long tokens) {
     long hidden = config.hiddenSize();
     long width = (long) config.numAttentionHeads() * config.headDim();
     long keyWidth = (long) config.numKeyValueHeads() * config.headDim();
-    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      layers.add(new LayerState(manager, config, type, tokens));
-    }
+    layers = layers(manager, config, checkpointing, type, tokens);
     output = Activation.allocate(manager, type, tokens, hidden);
     gradient = Activation.allocate(manager, type, tokens, hidden);
     normed = Activation.allocate(manager, type, tokens, hidden);
@@ -67,6 +67,31 @@ final class Workspace {
     // Chunks of one size, as a product of few rows is slower.
     long chunk = Math.ceilDiv(tokens, Math.ceilDiv(tokens, most));
     logits = Activation.allocate(manager, type, chunk, config.vocabSize());
+  }
+
+  /** States that share the memory of what is computed again; it holds that of the latest layer. */
+  private static List<LayerState> layers(
+      NDManager manager,
+      ModelConfig config,
+      ActivationCheckpointing checkpointing,
+      ScalarType type,
+      long tokens) {
+    List<LayerState> states = new ArrayList<>();
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      states.add(
+          layer == 0
+              ? new LayerState(manager, config, type, tokens)
+              : switch (checkpointing) {
+                case NONE -> new LayerState(manager, config, type, tokens);
+                case SELECTED ->
+                    new LayerState(manager, config, type, tokens, states.getFirst().gateUp);
+                case FULL ->
+                    new LayerState(
+                        states.getFirst(),
+                        Activation.allocate(manager, type, tokens, config.hiddenSize()));
+              });
+    }
+    return List.copyOf(states);
   }
 
   /** The residual stream behind a layer: the next layer's input, or the output. */

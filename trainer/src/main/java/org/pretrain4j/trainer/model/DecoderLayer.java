@@ -34,6 +34,11 @@ final class DecoderLayer extends ModelBlock {
 
   @Override
   NDList compute(ParameterStore store, NDList inputs, boolean training) {
+    return feedForward(store, attend(store, inputs, training), training);
+  }
+
+  /** The first half, with attention: from the layer's inputs to hidden states. */
+  NDList attend(ParameterStore store, NDList inputs, boolean training) {
     Tensor x = (Tensor) inputs.head();
     NDList normal = inputNorm.compute(store, new NDList(x), training);
     Tensor attended =
@@ -41,7 +46,12 @@ final class DecoderLayer extends ModelBlock {
             attention
                 .compute(store, Context.of(inputs).with((Tensor) normal.head()), training)
                 .head();
-    Tensor middle = Operators.add(x, attended);
+    return new NDList(Operators.add(x, attended));
+  }
+
+  /** The second half, from hidden states to hidden states. */
+  NDList feedForward(ParameterStore store, NDList inputs, boolean training) {
+    Tensor middle = (Tensor) inputs.head();
     NDList behindNorm = postAttentionNorm.compute(store, new NDList(middle), training);
     Tensor fed = (Tensor) feedForward.compute(store, behindNorm, training).head();
     return new NDList(Operators.add(middle, fed));

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Map;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.libtorch.GradientMode;
@@ -22,6 +23,7 @@ public final class LayerwisePass implements TrainingPass {
   private static final int HEAD_CHUNK_TOKENS = 1024;
 
   private final SmolLm3 model;
+  private final ActivationCheckpointing checkpointing;
   private final ModelConfig config;
   private final Map<String, FlatLayout.Entry> entries;
   private final ParameterStorage storage;
@@ -32,6 +34,7 @@ public final class LayerwisePass implements TrainingPass {
 
   /**
    * @param parent on the device to compute on; closed with this pass, not before
+   * @param checkpointing what of the activations is kept
    * @param type what the model computes in, the storage's type
    * @param sequenceLength longest row
    */
@@ -39,12 +42,14 @@ public final class LayerwisePass implements TrainingPass {
       NDManager parent,
       ModelConfig config,
       ParameterStorage storage,
+      ActivationCheckpointing checkpointing,
       ScalarType type,
       int sequenceLength) {
     this.config = config;
     this.model = new SmolLm3(config);
     this.entries = LeafParameters.byName(ModelLayout.of(config).parameters());
     this.storage = storage;
+    this.checkpointing = checkpointing;
     this.manager = parent.newSubManager();
     this.contexts = new ContextFactory(manager, config, type, sequenceLength);
   }
@@ -55,14 +60,18 @@ public final class LayerwisePass implements TrainingPass {
     try (NDManager scope = manager.newSubManager()) {
       Context context = contexts.of(scope, batch);
       Tensor indices = Batches.inputs(scope, batch);
-      LayerPass embedding = new LayerPass(scope, model.embedding(), new NDList(indices));
-      Deque<LayerPass> layers = new ArrayDeque<>();
-      Tensor hidden = embedding.output;
+      Recorded embedding =
+          new Recorded(
+              scope,
+              (parameters, inputs) -> model.embedding().compute(parameters, inputs, true),
+              new NDList(indices));
+      Deque<List<Segment>> layers = new ArrayDeque<>();
+      Tensor hidden = embedding.output();
       clock.lap(Phase.EMBEDDING);
       for (DecoderLayer layer : model.layers()) {
-        LayerPass pass = new LayerPass(scope, layer, context.with(hidden));
-        layers.push(pass);
-        hidden = pass.output;
+        List<Segment> segments = forward(scope, layer, context, hidden);
+        layers.push(segments);
+        hidden = segments.getLast().output();
       }
       clock.lap(Phase.FORWARD);
       Tensor gradient = Tensor.empty(scope, hidden.type(), hidden.getShape().getShape());
@@ -71,7 +80,9 @@ public final class LayerwisePass implements TrainingPass {
       sink.partDone(part);
       clock.lap(Phase.HEAD);
       while (!layers.isEmpty()) {
-        gradient = layers.pop().backward(gradient, sink);
+        for (Segment segment : layers.pop().reversed()) {
+          gradient = segment.backward(gradient, sink);
+        }
         sink.partDone(--part);
       }
       clock.lap(Phase.BACKWARD);
@@ -86,6 +97,21 @@ public final class LayerwisePass implements TrainingPass {
     double taken = losses;
     losses = 0;
     return taken;
+  }
+
+  private List<Segment> forward(
+      NDManager scope, DecoderLayer layer, Context context, Tensor hidden) {
+    Computation whole = (parameters, inputs) -> layer.compute(parameters, inputs, true);
+    Computation attention = (parameters, inputs) -> layer.attend(parameters, inputs, true);
+    Computation feedForward = (parameters, inputs) -> layer.feedForward(parameters, inputs, true);
+    return switch (checkpointing) {
+      case NONE -> List.of(new Recorded(scope, whole, context.with(hidden)));
+      case SELECTED -> {
+        Segment first = new Recorded(scope, attention, context.with(hidden));
+        yield List.of(first, new Repeated(scope, feedForward, new NDList(first.output())));
+      }
+      case FULL -> List.of(new Repeated(scope, whole, context.with(hidden)));
+    };
   }
 
   /**
@@ -134,15 +160,61 @@ public final class LayerwisePass implements TrainingPass {
     manager.close();
   }
 
-  /** One block's forward pass, kept for its backward pass. */
-  private final class LayerPass {
+  /** A block or a part of one: from hidden states, and what else it reads, to hidden states. */
+  @FunctionalInterface
+  private interface Computation {
+    NDList of(LeafParameters parameters, NDList inputs);
+  }
+
+  /** A computation whose backward pass is to come. */
+  private sealed interface Segment {
+    Tensor output();
+
+    /** Returns the gradient with respect to the input, or null for one that has none. */
+    Tensor backward(Tensor gradient, GradientSink sink);
+  }
+
+  /** Keeps its inputs, and computes again in the backward pass. */
+  private final class Repeated implements Segment {
+    private final NDManager scope;
+    private final Computation computation;
+    private final NDList inputs;
+    private final Tensor output;
+
+    Repeated(NDManager scope, Computation computation, NDList inputs) {
+      this.scope = scope;
+      this.computation = computation;
+      this.inputs = inputs;
+      try (NDManager between = scope.newSubManager()) {
+        LeafParameters parameters = new LeafParameters(between, storage, entries);
+        NDList local = new NDList(((Tensor) inputs.head()).alias(between));
+        local.addAll(inputs.subNDList(1));
+        this.output = ((Tensor) computation.of(parameters, local).head()).alias(scope);
+      }
+    }
+
+    @Override
+    public Tensor output() {
+      return output;
+    }
+
+    @Override
+    public Tensor backward(Tensor gradient, GradientSink sink) {
+      // Nothing reads it any more.
+      output.close();
+      return new Recorded(scope, computation, inputs).backward(gradient, sink);
+    }
+  }
+
+  /** Keeps the graph of automatic differentiation. */
+  private final class Recorded implements Segment {
     private final NDManager kept;
     private final LeafParameters parameters;
     private final Tensor input;
     private final Tensor result;
     private final Tensor output;
 
-    LayerPass(NDManager scope, ModelBlock block, NDList inputs) {
+    Recorded(NDManager scope, Computation computation, NDList inputs) {
       this.kept = scope.newSubManager();
       this.parameters = new LeafParameters(kept, storage, entries);
       Tensor first = (Tensor) inputs.head();
@@ -157,13 +229,18 @@ public final class LayerwisePass implements TrainingPass {
         local.addAll(inputs.subNDList(1));
         this.result =
             GradientMode.record(
-                () -> ((Tensor) block.compute(parameters, local, true).head()).alias(kept));
+                () -> ((Tensor) computation.of(parameters, local).head()).alias(kept));
       }
       this.output = result.view(kept, 0, result.getShape().getShape());
     }
 
-    /** Returns the gradient with respect to the input, or null for one that has none. */
-    Tensor backward(Tensor gradient, GradientSink sink) {
+    @Override
+    public Tensor output() {
+      return output;
+    }
+
+    @Override
+    public Tensor backward(Tensor gradient, GradientSink sink) {
       result.backward(gradient);
       gradient.close();
       parameters.drainInto(sink);

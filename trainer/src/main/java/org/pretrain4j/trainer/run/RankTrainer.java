@@ -102,6 +102,7 @@ final class RankTrainer implements AutoCloseable {
     this.pass =
         Passes.of(
             config.training().kernels(),
+            config.training().activationCheckpointing(),
             manager,
             config.model(),
             weights,

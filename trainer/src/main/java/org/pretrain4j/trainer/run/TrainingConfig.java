@@ -4,6 +4,7 @@ import java.util.List;
 import org.pretrain4j.configuration.Checks;
 import org.pretrain4j.configuration.Default;
 import org.pretrain4j.configuration.Key;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 
 /** The size of a step and what it computes in. */
@@ -19,6 +20,12 @@ public record TrainingConfig(
                 + " products, or `composed` of libtorch's elementary operators")
         @Default("fused")
         Kernels kernels,
+    @Key(
+            "What of each layer is not kept for the backward pass but computed again there, with the"
+                + " same gradients: `none`; `selected`, the hidden activations of the feed-forward"
+                + " network, most of the memory; `full`, all but the layer's input")
+        @Default("none")
+        ActivationCheckpointing activationCheckpointing,
     @Key("Whether a token sees only the tokens of its own document") @Default("true")
         boolean intraDocumentMasking,
     @Key(

@@ -131,16 +131,21 @@ public record MemoryPlan(
 
   /**
    * Bytes of a token while the composed pass computes a part of a layer again and backwards: what
-   * would have been kept of it, and gradients of three matrices of the feed-forward network.
+   * would have been kept of it, and the larger of what lives only then. That is, going forward, 8 H
+   * in each norm, sums and branches of the stream, 2 b H in each half, and copies for the rotation,
+   * b (6 A + 7 K); going backward, gradients in the feed-forward network, 3 b F.
    */
   static long repeated(ModelConfig model, int type, ActivationCheckpointing checkpointing) {
-    long feedForward =
-        norm(model, type) + feedForward(model, type) + 3L * type * model.intermediateSize();
-    return switch (checkpointing) {
-      case NONE -> 0;
-      case SELECTED -> feedForward;
-      case FULL -> norm(model, type) + attention(model, type) + feedForward;
-    };
+    if (checkpointing == ActivationCheckpointing.NONE) {
+      return 0;
+    }
+    long kept = norm(model, type) + feedForward(model, type);
+    long forward = (8L + 2 * type) * model.hiddenSize();
+    if (checkpointing == ActivationCheckpointing.FULL) {
+      kept += norm(model, type) + attention(model, type);
+      forward += forward + type * (6 * queries(model) + 7 * keys(model));
+    }
+    return kept + Math.max(forward, 3L * type * model.intermediateSize());
   }
 
   private static long norm(ModelConfig model, int type) {

@@ -124,7 +124,7 @@ final class MeasuredMemoryTest {
     "fused, bf16, 2, 8, 4, full, none, 8192",
     "fused, bf16, 4, 8, 2, sharded, none, 8192",
     "composed, bf16, 1, 4, 4, full, none, 8192",
-    "composed, bf16, 1, 4, 4, full, selected, 8192",
+    "composed, bf16, 1, 4, 4, full, selected, 512",
     "composed, bf16, 1, 4, 4, full, full, 512",
     "composed, fp32, 1, 4, 4, full, none, 8192"
   })

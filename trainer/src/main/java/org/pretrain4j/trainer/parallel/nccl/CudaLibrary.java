@@ -120,8 +120,28 @@ final class CudaLibrary implements Gpu {
   }
 
   @Override
+  public void destroyStream(long stream) {
+    destroy("cuStreamDestroy_v2", stream);
+  }
+
+  @Override
   public long createEvent() {
     return create("cuEventCreate", DISABLE_TIMING);
+  }
+
+  @Override
+  public void destroyEvent(long event) {
+    destroy("cuEventDestroy_v2", event);
+  }
+
+  private void destroy(String function, long handle) {
+    use();
+    try {
+      MethodHandle destroy = library.function(function, JAVA_INT, JAVA_LONG);
+      check(function, (int) destroy.invokeExact(handle));
+    } catch (Throwable e) {
+      throw rethrow(e);
+    }
   }
 
   private long create(String function, int flags) {

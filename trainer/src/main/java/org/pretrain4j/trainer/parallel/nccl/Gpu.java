@@ -13,7 +13,11 @@ interface Gpu {
   /** A stream that doesn't wait for the default stream. */
   long createStream();
 
+  void destroyStream(long stream);
+
   long createEvent();
+
+  void destroyEvent(long event);
 
   /** The event will be done when all work is that is now in the stream. */
   void record(long event, long stream);

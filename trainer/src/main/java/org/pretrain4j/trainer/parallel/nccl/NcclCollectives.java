@@ -4,8 +4,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
@@ -15,11 +13,9 @@ import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.CollectiveException;
-import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.GroupFailure;
 import org.pretrain4j.trainer.parallel.ProcessCollectives;
-import org.pretrain4j.trainer.parallel.Reduction;
 
 /**
  * One rank a GPU, each in a JVM or a platform thread of its own. A collective starts on a stream of
@@ -35,8 +31,8 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private final Board board;
   private final NcclNews news;
   private final NcclCommunicator communicator;
-  private final Deque<Long> events = new ArrayDeque<>();
-  private final long stream;
+  private final NcclStream stream;
+  private final NcclCalls calls;
   private final long small;
   private volatile boolean closed;
   private volatile String current = "";
@@ -48,9 +44,9 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     this.board = board;
     news = new NcclNews(board, rank, worldSize, () -> begun() + " " + current);
     communicator = new NcclCommunicator(nccl, gpu);
-    gpu.use();
-    stream = gpu.createStream();
-    small = gpu.allocate((worldSize + 1L) * Long.BYTES);
+    stream = new NcclStream(gpu);
+    calls = new NcclCalls(nccl, stream.handle());
+    small = stream.allocate((worldSize + 1L) * Long.BYTES);
   }
 
   /**
@@ -71,8 +67,13 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     Gpu gpu = CudaLibrary.open(environment, localRank);
     NcclCollectives collectives =
         new NcclCollectives(NcclLibrary.open(environment), gpu, board, rank, worldSize, timeout);
-    collectives.connect();
-    return collectives;
+    try {
+      collectives.connect();
+      return collectives;
+    } catch (RuntimeException e) {
+      collectives.close();
+      throw e;
+    }
   }
 
   /** Whether this machine has NCCL and a GPU. */
@@ -103,43 +104,10 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     LOG.info("rank {} of {} joined NCCL {}", rank(), worldSize(), nccl.version());
   }
 
-  private static int type(ElementType type) {
-    return switch (type) {
-      case FLOAT32 -> Nccl.FLOAT32;
-      case BFLOAT16 -> Nccl.BFLOAT16;
-    };
-  }
-
-  private static int reduction(Reduction reduction) {
-    return switch (reduction) {
-      case SUM -> Nccl.SUM;
-      case MAX -> Nccl.MAX;
-    };
-  }
-
   @Override
   protected NcclOperation start(
       long sequence, CollectiveCall call, FlatBuffer input, FlatBuffer output) {
-    return begin(sequence, call, comm -> launch(call, input, output, comm));
-  }
-
-  private int launch(CollectiveCall call, FlatBuffer input, FlatBuffer output, long comm) {
-    long from = input.address();
-    int type = type(input.type());
-    return switch (call.kind()) {
-      case ALL_REDUCE ->
-          nccl.allReduce(
-              from, from, input.elements(), type, reduction(call.reduction()), comm, stream);
-      case REDUCE_SCATTER ->
-          nccl.reduceScatter(
-              from, output.address(), output.elements(), type, Nccl.SUM, comm, stream);
-      case ALL_GATHER ->
-          nccl.allGather(from, output.address(), input.elements(), type, comm, stream);
-      case BROADCAST ->
-          nccl.broadcast(from, from, input.elements(), type, call.root(), comm, stream);
-      case BARRIER, BROADCAST_BYTES, ALL_GATHER_LONG ->
-          throw new IllegalStateException(call + " has no buffers");
-    };
+    return begin(sequence, call, comm -> calls.launch(call, input, output, comm));
   }
 
   @Override
@@ -147,14 +115,13 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     gather(CollectiveCall.barrier(), 0);
   }
 
-  /** Moves longs as pairs of float32: an all-gather doesn't look at what it moves. */
   @Override
   protected long[] gather(CollectiveCall call, long value) {
     try (Arena arena = Arena.ofConfined()) {
       gpu.use();
       long mine = small + (long) worldSize() * Long.BYTES;
       gpu.copyToGpu(mine, arena.allocateFrom(ValueLayout.JAVA_LONG, value));
-      run(call, comm -> nccl.allGather(mine, small, 2, Nccl.FLOAT32, comm, stream));
+      run(call, comm -> calls.gatherLongs(mine, small, comm));
       MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, worldSize());
       gpu.copyFromGpu(small, all);
       return all.toArray(ValueLayout.JAVA_LONG);
@@ -164,20 +131,19 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   @Override
   protected byte[] broadcast(CollectiveCall call, byte[] bytes, int length) {
     long words = Math.max(1, Math.ceilDiv(length, 4));
-    long copy = gpu.allocate(4 * words);
+    long copy = stream.allocate(4 * words);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment message = arena.allocate(4 * words);
       if (rank() == call.root()) {
         MemorySegment.copy(MemorySegment.ofArray(bytes), 0, message, 0, length);
         gpu.copyToGpu(copy, message);
       }
-      int root = call.root();
-      run(call, comm -> nccl.broadcast(copy, copy, words, Nccl.FLOAT32, root, comm, stream));
+      run(call, comm -> calls.broadcastWords(copy, words, call.root(), comm));
       gpu.copyFromGpu(copy, message);
       return message.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
     } finally {
       if (failure() == null) {
-        gpu.free(copy);
+        stream.free(copy); // else when this rank closes: the GPU may still read it
       }
     }
   }
@@ -189,12 +155,12 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private NcclOperation begin(long sequence, CollectiveCall call, LongToIntFunction launch) {
     gpu.use();
     current = call.at(sequence);
-    long event = events.isEmpty() ? gpu.createEvent() : events.pop();
+    long event = stream.takeEvent();
     NcclOperation operation = new NcclOperation(sequence, call, event);
     gpu.record(event, Gpu.DEFAULT_STREAM);
-    gpu.waitFor(stream, event);
+    gpu.waitFor(stream.handle(), event);
     settle(operation.function(), communicator.use(launch), operation.place(), sequence);
-    gpu.record(event, stream);
+    gpu.record(event, stream.handle());
     return operation;
   }
 
@@ -227,12 +193,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     if (gpu.isDone(operation.event)) {
       requireNoFailure(operation.place()); // an abort makes events done, too
       operation.done = true;
-      lock.lock();
-      try {
-        events.push(operation.event);
-      } finally {
-        lock.unlock();
-      }
+      stream.giveEvent(operation.event);
       return true;
     }
     if (turn % 64 == 63) {
@@ -284,17 +245,17 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
       return;
     }
     closed = true;
-    if (failure() != null) {
-      return;
+    if (failure() == null) {
+      gpu.use();
+      int state = communicator.finish();
+      if (state != NcclResult.SUCCESS.ordinal()) {
+        stop(
+            new GroupFailure(
+                CollectiveException.Kind.BACKEND,
+                List.of(),
+                "ncclCommFinalize: " + NcclResult.describe(state)));
+      }
     }
-    gpu.use();
-    int state = communicator.finish();
-    if (state != NcclResult.SUCCESS.ordinal()) {
-      stop(
-          new GroupFailure(
-              CollectiveException.Kind.BACKEND,
-              List.of(),
-              "ncclCommFinalize: " + NcclResult.describe(state)));
-    }
+    communicator.release(stream);
   }
 }

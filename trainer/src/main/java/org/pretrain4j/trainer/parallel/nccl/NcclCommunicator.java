@@ -25,6 +25,7 @@ final class NcclCommunicator {
   private final Nccl nccl;
   private final Gpu gpu;
   private final ReentrantLock lock = new ReentrantLock();
+  private final CompletableFuture<Integer> ended = new CompletableFuture<>();
   private long handle;
   private boolean over;
 
@@ -108,12 +109,41 @@ final class NcclCommunicator {
 
   /** Ends its kernels; doesn't wait for ever for that. */
   void abort() {
-    ending(
-        "ncclCommAbort",
-        () -> {
-          long broken = take();
-          return broken == 0 ? NcclResult.SUCCESS.ordinal() : nccl.abort(broken);
-        });
+    ending("ncclCommAbort", () -> end(nccl::abort));
+  }
+
+  private int end(LongToIntFunction call) {
+    long taken = take();
+    int code = taken == 0 ? NcclResult.SUCCESS.ordinal() : call.applyAsInt(taken);
+    ended.complete(code);
+    return code;
+  }
+
+  /**
+   * Waits until the communicator has come to its end, in good order or aborted by any thread, and
+   * frees what it worked with. What a GPU may still use, since NCCL did not come to an end, is left
+   * to the end of the process.
+   */
+  void release(NcclStream stream) {
+    boolean interrupted = Thread.interrupted(); // what is taken is given back all the same
+    try {
+      if (ended.get(ENDING.toMillis(), TimeUnit.MILLISECONDS) == NcclResult.SUCCESS.ordinal()) {
+        ending(
+            "the release of NCCL's stream",
+            () -> {
+              stream.close();
+              return NcclResult.SUCCESS.ordinal();
+            });
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (TimeoutException | ExecutionException e) {
+      LOG.warn("NCCL did not come to an end, its stream stays");
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 
   /** Success, or the code that the call came to; in progress if it does not return. */
@@ -124,16 +154,22 @@ final class NcclCommunicator {
         .name(name)
         .start(
             () -> {
-              gpu.use();
-              code.complete(call.getAsInt());
+              try {
+                gpu.use();
+                code.complete(call.getAsInt());
+              } catch (RuntimeException e) {
+                code.completeExceptionally(e);
+              }
             });
     int result = NcclResult.IN_PROGRESS.ordinal();
     try {
       result = code.get(ENDING.toMillis(), TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } catch (TimeoutException | ExecutionException e) {
+    } catch (TimeoutException e) {
       LOG.warn("{} did not return within {} s", name, ENDING.toSeconds());
+    } catch (ExecutionException e) {
+      LOG.warn("{} failed: {}", name, e.getCause().getMessage());
     }
     if (result != NcclResult.SUCCESS.ordinal()) {
       LOG.warn("{}: {}", name, NcclResult.describe(result));
@@ -161,11 +197,6 @@ final class NcclCommunicator {
     if (state != NcclResult.SUCCESS.ordinal()) {
       return state;
     }
-    return ending(
-        "ncclCommDestroy",
-        () -> {
-          long finished = take();
-          return finished == 0 ? NcclResult.SUCCESS.ordinal() : nccl.destroy(finished);
-        });
+    return ending("ncclCommDestroy", () -> end(nccl::destroy));
   }
 }

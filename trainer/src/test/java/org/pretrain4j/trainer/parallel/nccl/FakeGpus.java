@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -79,6 +80,13 @@ final class FakeGpus implements Board {
     private final Collectives inner;
     private final Map<Long, CompletableFuture<Void>> events = new ConcurrentHashMap<>();
     private final AtomicLong handles = new AtomicLong();
+
+    /** Streams, events and buffers that were made and not yet given back. */
+    final Set<Long> live = ConcurrentHashMap.newKeySet();
+
+    /** Of all that were ever made. */
+    final AtomicInteger made = new AtomicInteger();
+
     private final AtomicInteger questions = new AtomicInteger();
     private CompletableFuture<Void> stream = CompletableFuture.completedFuture(null);
     private volatile boolean aborted;
@@ -214,16 +222,41 @@ final class FakeGpus implements Board {
 
     @Override
     public long createStream() {
-      return handles.incrementAndGet();
+      return track(handles.incrementAndGet());
+    }
+
+    @Override
+    public void destroyStream(long gone) {
+      giveBack(gone);
     }
 
     @Override
     public long createEvent() {
-      return handles.incrementAndGet();
+      return track(handles.incrementAndGet());
+    }
+
+    @Override
+    public void destroyEvent(long event) {
+      giveBack(event);
+    }
+
+    private long track(long handle) {
+      live.add(handle);
+      made.incrementAndGet();
+      return handle;
+    }
+
+    private void giveBack(long handle) {
+      if (!live.remove(handle)) {
+        throw new IllegalStateException(handle + " is given back twice, or was never made");
+      }
     }
 
     @Override
     public void record(long event, long on) {
+      if (!live.contains(event)) {
+        throw new IllegalStateException("event " + event + " is no more");
+      }
       events.put(event, on == DEFAULT_STREAM ? CompletableFuture.completedFuture(null) : stream);
     }
 
@@ -244,11 +277,13 @@ final class FakeGpus implements Board {
 
     @Override
     public long allocate(long bytes) {
-      return Arena.global().allocate(bytes, 64).address();
+      return track(Arena.global().allocate(bytes, 64).address());
     }
 
     @Override
-    public void free(long address) {}
+    public void free(long address) {
+      giveBack(address);
+    }
 
     @Override
     public void copyToGpu(long address, MemorySegment from) {

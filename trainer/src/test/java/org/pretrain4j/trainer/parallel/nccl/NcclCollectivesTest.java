@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -23,6 +24,7 @@ class NcclCollectivesTest {
     String run(NcclCollectives collectives, FakeGpus.Rank fake) throws Exception;
   }
 
+  /** Also checks that in the end each rank has given back all that it took of its GPU. */
   private static List<String> onRanks(FakeGpus gpus, int ranks, Duration timeout, Body body)
       throws Exception {
     try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -37,6 +39,9 @@ class NcclCollectivesTest {
                                 new NcclCollectives(fake, fake, gpus, rank, ranks, timeout)) {
                               collectives.connect();
                               return body.run(collectives, fake);
+                            } finally {
+                              assertTrue(fake.made.get() >= 2, "a stream and a buffer at least");
+                              assertEquals(Set.of(), fake.live, "rank " + rank);
                             }
                           })
               .toList();
@@ -119,13 +124,16 @@ class NcclCollectivesTest {
     try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
       FakeGpus.Rank broken = gpus.rank(1);
       broken.startError = "ncclCommInitRankConfig failed: a CUDA call failed";
-      threads.submit(
-          () -> {
-            try (NcclCollectives collectives =
-                new NcclCollectives(broken, broken, gpus, 1, 2, Duration.ofSeconds(50))) {
-              assertThrows(CollectiveException.class, collectives::connect);
-            }
-          });
+      Future<String> ended =
+          threads.submit(
+              () -> {
+                try (NcclCollectives collectives =
+                    new NcclCollectives(broken, broken, gpus, 1, 2, Duration.ofSeconds(50))) {
+                  assertThrows(CollectiveException.class, collectives::connect);
+                }
+                assertEquals(Set.of(), broken.live);
+                return null;
+              });
       FakeGpus.Rank whole = gpus.rank(0);
       try (NcclCollectives collectives =
           new NcclCollectives(whole, whole, gpus, 0, 2, Duration.ofSeconds(50))) {
@@ -140,6 +148,8 @@ class NcclCollectivesTest {
         assertTrue(
             e.getMessage().startsWith("rank 1: ncclCommInitRankConfig failed"), e.getMessage());
       }
+      assertEquals(Set.of(), whole.live);
+      ended.get();
     }
   }
 

@@ -163,6 +163,9 @@ final class PlanCommand implements Callable<Integer> {
     part("optimizer", memory.optimizer(), "a shard of the master weights and moments");
     part("activations", memory.activations(), "of a micro-batch");
     part("logits", memory.logits(), "a chunk of them");
+    if (memory.communication() > 0) {
+      part("received", memory.communication(), "gradients of other ranks under way");
+    }
   }
 
   private void part(String name, long bytes, String what) {

@@ -1,11 +1,14 @@
 package org.pretrain4j.launch.plan;
 
+import java.util.Comparator;
 import java.util.List;
 import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.parallel.ProcessCollectives;
+import org.pretrain4j.trainer.parallel.backend.Backend;
 import org.pretrain4j.trainer.run.ParallelismConfig;
 import org.pretrain4j.trainer.run.TrainingConfig;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
@@ -22,9 +25,16 @@ import org.pretrain4j.trainer.sharding.OptimizerShard;
  * @param optimizer fp32 master weights and both moments of the rank's shard
  * @param activations what the backward pass needs of the layers, and the room that they share
  * @param logits the head's chunk of logits with its gradient
+ * @param communication what TCP and MPI receive the other ranks' gradients in; NCCL and threads of
+ *     one process need none
  */
 public record MemoryPlan(
-    long weights, long gradients, long optimizer, long activations, long logits) {
+    long weights,
+    long gradients,
+    long optimizer,
+    long activations,
+    long logits,
+    long communication) {
 
   /** Tokens for which the composed pass has logits at a time. */
   private static final int COMPOSED_CHUNK_TOKENS = 1024;
@@ -51,6 +61,8 @@ public record MemoryPlan(
    *       / V) long; logits and gradient in one place
    *   <li>logits, composed: min(tokens, 1024) times V times 20: fp32 logits, their log softmax, and
    *       the gradients of both; in bf16 also the logits and their gradient, in fp32 another copy
+   *   <li>communication, where parallelism.collectives is tcp or mpi: 4 bytes for each element of
+   *       the two largest buckets that are reduced at a time; with tcp without the rank's own part
    * </ul>
    *
    * The fused pass keeps its memory between steps, for a last micro-batch with fewer rows once
@@ -87,7 +99,24 @@ public record MemoryPlan(
         gradients,
         OptimizerShard.BYTES_PER_PARAMETER * owned,
         activations + (fused ? scratch(model, training, type, full) : 0),
-        logits);
+        logits,
+        communication(parallelism.collectives(), buckets));
+  }
+
+  private static long communication(Backend engine, Buckets buckets) {
+    long elements =
+        buckets.buckets().stream()
+            .map(bucket -> bucket.chunk() * buckets.worldSize())
+            .sorted(Comparator.reverseOrder())
+            .limit(ProcessCollectives.UNDER_WAY)
+            .mapToLong(Long::longValue)
+            .sum();
+    long own = elements / buckets.worldSize();
+    return switch (engine) {
+      case TCP -> Float.BYTES * (elements - own);
+      case MPI -> buckets.worldSize() == 1 ? 0 : Float.BYTES * elements;
+      case AUTO, IN_PROCESS, NCCL -> 0;
+    };
   }
 
   private static long logits(ModelConfig model, int type, boolean fused, long tokens) {
@@ -221,6 +250,6 @@ public record MemoryPlan(
 
   /** All of it. */
   public long totalBytes() {
-    return weights + gradients + optimizer + activations + logits;
+    return weights + gradients + optimizer + activations + logits + communication;
   }
 }

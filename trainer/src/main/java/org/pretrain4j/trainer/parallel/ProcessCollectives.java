@@ -15,6 +15,12 @@ import java.util.function.LongFunction;
 public abstract class ProcessCollectives<O extends ProcessCollectives.Operation>
     implements Collectives {
 
+  /**
+   * Collectives of this size or more take turns where they need memory besides their buffers, so
+   * many at a time: one keeps the connections busy while the next one begins.
+   */
+  public static final int UNDER_WAY = 2;
+
   /** A collective under way. */
   public abstract static class Operation {
     private final long sequence;

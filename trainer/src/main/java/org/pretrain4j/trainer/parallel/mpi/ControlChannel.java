@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import org.pretrain4j.trainer.parallel.ScratchPool;
 
 /**
  * Messages between ranks on a communicator of their own. Guarded by the lock of {@link

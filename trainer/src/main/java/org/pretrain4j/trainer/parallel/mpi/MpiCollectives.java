@@ -18,6 +18,7 @@ import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.GroupFailure;
 import org.pretrain4j.trainer.parallel.ProcessCollectives;
+import org.pretrain4j.trainer.parallel.mpi.MpiOperation.Transfer;
 
 /**
  * One rank a process, joined by Open MPI. One object a process, since MPI can be initialised once.
@@ -77,11 +78,11 @@ public final class MpiCollectives extends ProcessCollectives<MpiOperation> {
         call,
         () ->
             switch (call.kind()) {
-              case ALL_REDUCE -> transfers.allReduce(sequence, call, input);
-              case REDUCE_SCATTER -> transfers.reduceScatter(sequence, call, input, output);
-              case ALL_GATHER -> transfers.allGather(sequence, call, input, output);
-              case BROADCAST -> transfers.broadcast(sequence, call, input);
-              case BARRIER -> transfers.barrier(sequence);
+              case ALL_REDUCE -> transfers.allReduce(call, input);
+              case REDUCE_SCATTER -> transfers.reduceScatter(input, output);
+              case ALL_GATHER -> transfers.allGather(input, output);
+              case BROADCAST -> transfers.broadcast(call, input);
+              case BARRIER -> transfers.barrier();
               case BROADCAST_BYTES, ALL_GATHER_LONG ->
                   throw new IllegalStateException(call + " has no buffers");
             });
@@ -93,10 +94,7 @@ public final class MpiCollectives extends ProcessCollectives<MpiOperation> {
       MemorySegment mine = arena.allocateFrom(ValueLayout.JAVA_LONG, value);
       MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, worldSize());
       await(
-          begin(
-              call,
-              sequence ->
-                  begin(sequence, call, () -> transfers.allGatherLong(sequence, call, mine, all))));
+          begin(call, sequence -> begin(sequence, call, () -> transfers.allGatherLong(mine, all))));
       return all.toArray(ValueLayout.JAVA_LONG);
     }
   }
@@ -111,20 +109,33 @@ public final class MpiCollectives extends ProcessCollectives<MpiOperation> {
       await(
           begin(
               call,
-              sequence ->
-                  begin(sequence, call, () -> transfers.broadcastBytes(sequence, call, message))));
+              sequence -> begin(sequence, call, () -> transfers.broadcastBytes(call, message))));
       return message.toArray(ValueLayout.JAVA_BYTE);
     }
   }
 
-  private MpiOperation begin(long sequence, CollectiveCall call, Supplier<MpiOperation> transfer) {
+  private MpiOperation begin(long sequence, CollectiveCall call, Supplier<Transfer> start) {
     peers.remember(sequence, call);
+    MpiOperation operation = new MpiOperation(sequence, call, start);
+    active.add(operation);
     try {
-      MpiOperation operation = transfer.get();
-      active.add(operation);
-      return operation;
+      takeTurns();
     } catch (MpiException e) {
       throw broken(call, sequence, e);
+    }
+    return operation;
+  }
+
+  /** MPI wants all collectives begun in the same order on all ranks. */
+  private void takeTurns() {
+    int holdMemory = 0;
+    for (MpiOperation operation : active) {
+      if (operation.needsMemory() && ++holdMemory > UNDER_WAY) {
+        return;
+      }
+      if (!operation.hasBegun()) {
+        operation.begin();
+      }
     }
   }
 
@@ -182,6 +193,7 @@ public final class MpiCollectives extends ProcessCollectives<MpiOperation> {
           }
           return operation.isDone();
         });
+    takeTurns();
     peers.poll();
     if (failure() == null && !active.isEmpty()) {
       peers.departedBefore(active.getLast().sequence()).ifPresent(this::fail);

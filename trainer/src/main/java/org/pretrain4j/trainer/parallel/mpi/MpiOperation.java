@@ -3,38 +3,60 @@ package org.pretrain4j.trainer.parallel.mpi;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.ProcessCollectives;
+import org.pretrain4j.trainer.parallel.ScratchPool;
 
 /**
- * A collective under way: a first transfer, then work of this rank alone, then perhaps a second
- * transfer. Guarded by the lock of {@link MpiCollectives}.
+ * A collective: a first transfer, then work of this rank alone, then perhaps a second transfer.
+ * Those that need much memory wait for their turn before they begin. Guarded by the lock of {@link
+ * MpiCollectives}.
  */
 final class MpiOperation extends ProcessCollectives.Operation {
 
-  /** The cell that holds MPI's request. */
-  final MemorySegment request;
+  /**
+   * What has begun.
+   *
+   * @param request the cell that holds MPI's request
+   * @param scratch memory that goes back to the pool at the end
+   * @param afterFirst what follows the first transfer; says whether it has begun a second one
+   */
+  record Transfer(MemorySegment request, List<MemorySegment> scratch, BooleanSupplier afterFirst) {}
 
-  /** Memory that goes back to the pool at the end. */
-  final List<MemorySegment> scratch;
-
-  /** What follows the first transfer; says whether it has begun a second one. */
-  private final BooleanSupplier afterFirst;
-
+  private final Supplier<Transfer> start;
+  private Transfer transfer;
   private boolean arrived;
   private boolean pastFirst;
   private boolean done;
 
-  MpiOperation(
-      long sequence,
-      CollectiveCall call,
-      MemorySegment request,
-      List<MemorySegment> scratch,
-      BooleanSupplier afterFirst) {
+  /**
+   * @param start begins the first transfer
+   */
+  MpiOperation(long sequence, CollectiveCall call, Supplier<Transfer> start) {
     super(sequence, call);
-    this.request = request;
-    this.scratch = scratch;
-    this.afterFirst = afterFirst;
+    this.start = start;
+  }
+
+  /** Its turn has come. */
+  void begin() {
+    transfer = start.get();
+  }
+
+  boolean hasBegun() {
+    return transfer != null;
+  }
+
+  Transfer transfer() {
+    return transfer;
+  }
+
+  /** Whether it receives what others sent in memory of its own, and needs a turn for that. */
+  boolean needsMemory() {
+    return switch (call().kind()) {
+      case REDUCE_SCATTER, ALL_REDUCE -> call().bytes() >= ScratchPool.LARGE;
+      default -> false;
+    };
   }
 
   /**
@@ -44,15 +66,18 @@ final class MpiOperation extends ProcessCollectives.Operation {
    *     all ranks must begin in the same order
    */
   void advance(OpenMpi mpi, boolean mayBegin) {
+    if (!hasBegun()) {
+      return;
+    }
     if (!pastFirst) {
-      arrived = arrived || mpi.test(request);
+      arrived = arrived || mpi.test(transfer.request());
       if (!arrived || !mayBegin) {
         return;
       }
       pastFirst = true;
-      done = !afterFirst.getAsBoolean();
+      done = !transfer.afterFirst().getAsBoolean();
     }
-    done = done || mpi.test(request);
+    done = done || mpi.test(transfer.request());
   }
 
   boolean isPastFirst() {

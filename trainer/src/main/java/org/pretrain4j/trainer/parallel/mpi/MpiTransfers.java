@@ -8,6 +8,8 @@ import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.RankSum;
 import org.pretrain4j.trainer.parallel.Reduction;
+import org.pretrain4j.trainer.parallel.ScratchPool;
+import org.pretrain4j.trainer.parallel.mpi.MpiOperation.Transfer;
 
 /** How each collective is made of MPI's transfers and of sums in the order of ranks. */
 final class MpiTransfers {
@@ -53,42 +55,40 @@ final class MpiTransfers {
 
   /** Gives the operation's scratch memory back. */
   void release(MpiOperation operation) {
-    operation.scratch.forEach(pool::give);
-    pool.give(operation.request);
+    operation.transfer().scratch().forEach(pool::give);
+    pool.give(operation.transfer().request());
   }
 
-  private MpiOperation single(
-      long sequence, CollectiveCall call, MemorySegment request, MemorySegment... scratch) {
-    return new MpiOperation(sequence, call, request, List.of(scratch), () -> false);
+  private static Transfer single(MemorySegment request) {
+    return new Transfer(request, List.of(), () -> false);
   }
 
-  MpiOperation barrier(long sequence) {
+  Transfer barrier() {
     MemorySegment request = pool.take(8);
     mpi.barrier(first, request);
-    return single(sequence, CollectiveCall.barrier(), request);
+    return single(request);
   }
 
-  MpiOperation broadcast(long sequence, CollectiveCall call, FlatBuffer buffer) {
+  Transfer broadcast(CollectiveCall call, FlatBuffer buffer) {
     MemorySegment request = pool.take(8);
     int count = count(buffer.elements());
     mpi.broadcast(buffer.segment(), count, mpiType(buffer.type()), call.root(), first, request);
-    return single(sequence, call, request);
+    return single(request);
   }
 
-  MpiOperation broadcastBytes(long sequence, CollectiveCall call, MemorySegment message) {
+  Transfer broadcastBytes(CollectiveCall call, MemorySegment message) {
     MemorySegment request = pool.take(8);
     mpi.broadcast(message, count(message.byteSize()), bytes, call.root(), first, request);
-    return single(sequence, call, request);
+    return single(request);
   }
 
-  MpiOperation allGatherLong(
-      long sequence, CollectiveCall call, MemorySegment value, MemorySegment values) {
+  Transfer allGatherLong(MemorySegment value, MemorySegment values) {
     MemorySegment request = pool.take(8);
     mpi.allGather(value, values, Long.BYTES, bytes, first, request);
-    return single(sequence, call, request);
+    return single(request);
   }
 
-  MpiOperation allGather(long sequence, CollectiveCall call, FlatBuffer input, FlatBuffer output) {
+  Transfer allGather(FlatBuffer input, FlatBuffer output) {
     MemorySegment request = pool.take(8);
     int count = count(input.elements());
     boolean inPlace = input.address() == output.address() + rank * input.bytes();
@@ -99,18 +99,15 @@ final class MpiTransfers {
         mpiType(input.type()),
         first,
         request);
-    return single(sequence, call, request);
+    return single(request);
   }
 
-  MpiOperation reduceScatter(
-      long sequence, CollectiveCall call, FlatBuffer input, FlatBuffer output) {
+  Transfer reduceScatter(FlatBuffer input, FlatBuffer output) {
     MemorySegment request = pool.take(8);
     MemorySegment received = pool.take(input.bytes());
     MemorySegment type = mpiType(input.type());
     mpi.allToAll(input.segment(), received, count(output.elements()), type, first, request);
-    return new MpiOperation(
-        sequence,
-        call,
+    return new Transfer(
         request,
         List.of(received),
         () -> {
@@ -119,20 +116,18 @@ final class MpiTransfers {
         });
   }
 
-  MpiOperation allReduce(long sequence, CollectiveCall call, FlatBuffer buffer) {
+  Transfer allReduce(CollectiveCall call, FlatBuffer buffer) {
     return buffer.bytes() * worldSize <= SMALL
-        ? allReduceSmall(sequence, call, buffer)
-        : allReduceInParts(sequence, call, buffer);
+        ? allReduceSmall(call, buffer)
+        : allReduceInParts(call, buffer);
   }
 
-  private MpiOperation allReduceSmall(long sequence, CollectiveCall call, FlatBuffer buffer) {
+  private Transfer allReduceSmall(CollectiveCall call, FlatBuffer buffer) {
     MemorySegment request = pool.take(8);
     MemorySegment received = pool.take(buffer.bytes() * worldSize);
     MemorySegment type = mpiType(buffer.type());
     mpi.allGather(buffer.segment(), received, count(buffer.elements()), type, first, request);
-    return new MpiOperation(
-        sequence,
-        call,
+    return new Transfer(
         request,
         List.of(received),
         () -> {
@@ -142,7 +137,7 @@ final class MpiTransfers {
   }
 
   /** Every rank reduces its part of the buffer, then all gather the parts. */
-  private MpiOperation allReduceInParts(long sequence, CollectiveCall call, FlatBuffer buffer) {
+  private Transfer allReduceInParts(CollectiveCall call, FlatBuffer buffer) {
     MemorySegment request = pool.take(8);
     long all = count(buffer.elements());
     MemorySegment sizes = pool.take(4L * Integer.BYTES * worldSize);
@@ -163,9 +158,7 @@ final class MpiTransfers {
     MemorySegment type = mpiType(buffer.type());
     MemorySegment whole = buffer.segment();
     mpi.allToAll(whole, counts, offsets, received, mine, mineOffsets, type, first, request);
-    return new MpiOperation(
-        sequence,
-        call,
+    return new Transfer(
         request,
         List.of(received, sizes),
         () -> {

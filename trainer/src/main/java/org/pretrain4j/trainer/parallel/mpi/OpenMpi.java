@@ -4,13 +4,12 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import java.util.List;
 import java.util.Map;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.natives.NativeCall;
-import org.pretrain4j.trainer.parallel.natives.NativeLibrary;
 
 /**
  * The functions of Open MPI's libmpi that are used here, typed. Its handles are pointers to
@@ -26,25 +25,10 @@ final class OpenMpi {
   private static final MemorySegment STATUS_IGNORE = MemorySegment.NULL;
   private static final int THREAD_SERIALIZED = 2;
   private static final int THREAD_MULTIPLE = 3;
-  private static final int MAX_ERROR_STRING = 256;
 
-  private static final NativeLibrary.Search SEARCH =
-      new NativeLibrary.Search(
-          "Open MPI",
-          "PRETRAIN4J_LIBMPI",
-          List.of("libmpi.so.40", "libmpi.so", "libmpi.dylib"),
-          List.of(
-              "/usr/lib/x86_64-linux-gnu",
-              "/usr/lib/x86_64-linux-gnu/openmpi/lib",
-              "/usr/lib/aarch64-linux-gnu",
-              "/usr/lib64/openmpi/lib",
-              "/usr/local/lib",
-              "/opt/openmpi/lib",
-              "/opt/homebrew/lib"));
-
-  private final NativeLibrary library;
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment cell = arena.allocate(64, 8);
+  private final MpiLibrary library;
+  private final MemorySegment bytes;
+  private final MemorySegment cell = Arena.ofAuto().allocate(64, 8);
   private final MethodHandle test;
   private final MethodHandle ialltoall;
   private final MethodHandle ialltoallv;
@@ -55,8 +39,9 @@ final class OpenMpi {
   private final MethodHandle isend;
   private final MethodHandle irecv;
 
-  private OpenMpi(NativeLibrary library) {
+  private OpenMpi(MpiLibrary library) {
     this.library = library;
+    bytes = symbol("ompi_mpi_byte");
     test = function("MPI_Test", ADDRESS, ADDRESS, ADDRESS);
     ialltoall =
         function(
@@ -117,24 +102,15 @@ final class OpenMpi {
    * @throws UserException if there is none, or it is another MPI
    */
   static OpenMpi open(Map<String, String> environment) {
-    NativeLibrary library =
-        NativeLibrary.open(SEARCH, environment, "install it (Debian: apt-get install openmpi-bin)");
-    if (library.symbol("ompi_mpi_comm_world").isEmpty()) {
-      throw new UserException(
-          library.path()
-              + " is not Open MPI: set PRETRAIN4J_LIBMPI to the file of Open MPI's libmpi");
-    }
-    return new OpenMpi(library);
+    return new OpenMpi(MpiLibrary.open(environment));
   }
 
-  private MethodHandle function(String name, java.lang.foreign.MemoryLayout... arguments) {
-    return library.function(name, JAVA_INT, arguments);
+  private MethodHandle function(String name, MemoryLayout... arguments) {
+    return library.function(name, arguments);
   }
 
   MemorySegment symbol(String name) {
-    return library
-        .symbol(name)
-        .orElseThrow(() -> new UserException(library.path() + " has no symbol " + name));
+    return library.symbol(name);
   }
 
   String libraryPath() {
@@ -147,12 +123,12 @@ final class OpenMpi {
   void initialize() {
     try {
       MethodHandle initialized = function("MPI_Initialized", ADDRESS);
-      check("MPI_Initialized", (int) initialized.invokeExact(cell));
+      library.check("MPI_Initialized", (int) initialized.invokeExact(cell));
       if (cell.get(JAVA_INT, 0) != 0) {
         throw new IllegalStateException("MPI is already initialised in this process");
       }
       MethodHandle init = function("MPI_Init_thread", ADDRESS, ADDRESS, JAVA_INT, ADDRESS);
-      check(
+      library.check(
           "MPI_Init_thread",
           (int) init.invokeExact(MemorySegment.NULL, MemorySegment.NULL, THREAD_MULTIPLE, cell));
       int provided = cell.get(JAVA_INT, 0);
@@ -165,7 +141,7 @@ final class OpenMpi {
                 + " threads");
       }
       MethodHandle handler = function("MPI_Comm_set_errhandler", ADDRESS, ADDRESS);
-      check(
+      library.check(
           "MPI_Comm_set_errhandler",
           (int) handler.invokeExact(world(), symbol("ompi_mpi_errors_return")));
     } catch (Throwable e) {
@@ -298,32 +274,20 @@ final class OpenMpi {
   }
 
   void send(
-      MemorySegment bytes, int count, int to, MemorySegment communicator, MemorySegment request) {
-    MemorySegment type = symbol("ompi_mpi_byte");
+      MemorySegment message, int count, int to, MemorySegment communicator, MemorySegment request) {
     call(
         "MPI_Isend to rank " + to,
-        () -> (int) isend.invokeExact(bytes, count, type, to, 0, communicator, request));
+        () -> (int) isend.invokeExact(message, count, bytes, to, 0, communicator, request));
   }
 
   void receiveAny(
-      MemorySegment bytes, int count, MemorySegment communicator, MemorySegment request) {
-    MemorySegment type = symbol("ompi_mpi_byte");
+      MemorySegment message, int count, MemorySegment communicator, MemorySegment request) {
     call(
         "MPI_Irecv",
-        () -> (int) irecv.invokeExact(bytes, count, type, ANY_SOURCE, 0, communicator, request));
+        () -> (int) irecv.invokeExact(message, count, bytes, ANY_SOURCE, 0, communicator, request));
   }
 
   private void call(String name, NativeCall call) {
-    check(name, NativeCall.code(call));
-  }
-
-  private void check(String call, int code) {
-    if (code == 0) {
-      return;
-    }
-    MemorySegment text = arena.allocate(MAX_ERROR_STRING);
-    MethodHandle describe = function("MPI_Error_string", JAVA_INT, ADDRESS, ADDRESS);
-    NativeCall.code(() -> (int) describe.invokeExact(code, text, cell));
-    throw new MpiException(call + " failed: " + text.getString(0));
+    library.check(name, NativeCall.code(call));
   }
 }

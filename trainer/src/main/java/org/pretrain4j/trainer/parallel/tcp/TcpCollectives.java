@@ -13,10 +13,12 @@ import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.GroupFailure;
 import org.pretrain4j.trainer.parallel.ProcessCollectives;
+import org.pretrain4j.trainer.parallel.ScratchPool;
 import org.pretrain4j.trainer.parallel.cluster.Store;
 
 /** One rank a process, with a connection to every other. */
 public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
+  private final ScratchPool pool = new ScratchPool();
   private final TcpPlan plan;
   private final TcpLinks links;
   private final TcpExchange exchange;
@@ -25,9 +27,10 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
   private TcpCollectives(
       Map<Integer, SocketChannel> channels, int rank, int worldSize, Duration timeout) {
     super(rank, worldSize, timeout);
-    plan = new TcpPlan(rank, worldSize);
+    EarlyFrames early = new EarlyFrames(pool);
+    plan = new TcpPlan(rank, worldSize, early);
     links = new TcpLinks(channels, new Events());
-    exchange = new TcpExchange(rank, lock, links, new Failures());
+    exchange = new TcpExchange(rank, worldSize, lock, links, pool, early, new Failures());
   }
 
   /**
@@ -50,22 +53,23 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
     return exchange.begin(
         sequence,
         call,
-        switch (call.kind()) {
-          case ALL_REDUCE -> plan.allReduce(input, call.reduction());
-          case REDUCE_SCATTER -> plan.reduceScatter(input, output);
-          case ALL_GATHER -> plan.allGather(input.segment(), output.segment());
-          case BROADCAST -> plan.broadcast(input.segment(), call.root());
-          case BARRIER -> plan.allGather(nothing, nothing);
-          case BROADCAST_BYTES, ALL_GATHER_LONG ->
-              throw new IllegalStateException(call + " has no buffers");
-        });
+        () ->
+            switch (call.kind()) {
+              case ALL_REDUCE -> plan.allReduce(sequence, input, call.reduction());
+              case REDUCE_SCATTER -> plan.reduceScatter(sequence, input, output);
+              case ALL_GATHER -> plan.allGather(input.segment(), output.segment());
+              case BROADCAST -> plan.broadcast(input.segment(), call.root());
+              case BARRIER -> plan.allGather(nothing, nothing);
+              case BROADCAST_BYTES, ALL_GATHER_LONG ->
+                  throw new IllegalStateException(call + " has no buffers");
+            });
   }
 
   @Override
   protected long[] gather(CollectiveCall call, long value) {
     MemorySegment mine = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_LONG, value);
     MemorySegment all = Arena.ofAuto().allocate(ValueLayout.JAVA_LONG, worldSize());
-    await(begin(call, sequence -> exchange.begin(sequence, call, plan.allGather(mine, all))));
+    await(begin(call, sequence -> exchange.begin(sequence, call, () -> plan.allGather(mine, all))));
     return all.toArray(ValueLayout.JAVA_LONG);
   }
 
@@ -78,7 +82,8 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
     await(
         begin(
             call,
-            sequence -> exchange.begin(sequence, call, plan.broadcast(message, call.root()))));
+            sequence ->
+                exchange.begin(sequence, call, () -> plan.broadcast(message, call.root()))));
     return message.toArray(ValueLayout.JAVA_BYTE);
   }
 
@@ -96,7 +101,7 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
   protected GroupFailure timedOut(TcpOperation operation, String waited) {
     lock.lock();
     try {
-      List<Integer> missing = operation.missing();
+      List<Integer> missing = exchange.missing(operation);
       return new GroupFailure(
           CollectiveException.Kind.TIMEOUT,
           missing,
@@ -137,6 +142,17 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
       }
     }
     links.close(failure() != null);
+    exchange.free();
+  }
+
+  /** Native memory that is held besides the buffers, in bytes. */
+  long scratchBytes() {
+    lock.lock();
+    try {
+      return pool.bytes();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** What the exchange may know and do about failures. */

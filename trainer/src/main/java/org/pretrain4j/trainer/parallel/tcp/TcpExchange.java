@@ -1,19 +1,18 @@
 package org.pretrain4j.trainer.parallel.tcp;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
-import java.util.concurrent.locks.Condition;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.GroupFailure;
+import org.pretrain4j.trainer.parallel.ScratchPool;
 
 /**
  * The collectives of a rank that are under way: which bytes have left and come, and what follows
@@ -21,7 +20,7 @@ import org.pretrain4j.trainer.parallel.GroupFailure;
  */
 final class TcpExchange {
   private static final Duration FAREWELL = Duration.ofSeconds(10);
-  private static final long GRACE_NANOS = 500_000_000;
+  private static final long TURN_NANOS = 50_000_000;
 
   /** What the group makes of a failure. */
   interface Failures {
@@ -31,47 +30,74 @@ final class TcpExchange {
     void fail(GroupFailure reason);
   }
 
-  /** A frame that came before this rank called its collective. */
-  private record Early(int peer, Frame frame, MemorySegment bytes) {}
-
   private final int rank;
   private final ReentrantLock lock;
-  private final Condition changed;
+  private final BufferGuard guard;
   private final TcpLinks links;
   private final Failures failures;
-  private final Map<Long, TcpOperation> active = new TreeMap<>();
-  private final Map<Long, List<Early>> early = new HashMap<>();
-  private final Map<Integer, Long> gone = new TreeMap<>();
+  private final TcpOperations operations = new TcpOperations();
+  private final ScratchPool pool;
+  private final EarlyFrames early;
+  private final List<Integer> others;
 
-  /** Threads that read into or write from buffers right now. */
-  private int touching;
-
-  TcpExchange(int rank, ReentrantLock lock, TcpLinks links, Failures failures) {
+  /**
+   * @param pool and {@code early} of the same lock
+   */
+  TcpExchange(
+      int rank,
+      int worldSize,
+      ReentrantLock lock,
+      TcpLinks links,
+      ScratchPool pool,
+      EarlyFrames early,
+      Failures failures) {
     this.rank = rank;
+    this.others = IntStream.range(0, worldSize).filter(peer -> peer != rank).boxed().toList();
+    this.pool = pool;
+    this.early = early;
     this.lock = lock;
-    this.changed = lock.newCondition();
+    this.guard = new BufferGuard(lock);
     this.links = links;
     this.failures = failures;
   }
 
-  /** Begins a collective; the lock is held. */
-  TcpOperation begin(long sequence, CollectiveCall call, List<TcpOperation.Stage> stages) {
-    TcpOperation operation = new TcpOperation(sequence, call, stages);
-    active.put(sequence, operation);
+  /** Begins a collective, now or when its turn comes; the lock is held. */
+  TcpOperation begin(long sequence, CollectiveCall call, Supplier<List<TcpOperation.Stage>> plan) {
+    TcpOperation operation = new TcpOperation(sequence, call, others, plan);
+    operations.add(operation);
+    takeTurns();
+    checkDepartures();
+    return operation;
+  }
+
+  private void takeTurns() {
+    while (failures.isEmpty()) {
+      Optional<TcpOperation> next = operations.next();
+      if (next.isEmpty()) {
+        return;
+      }
+      begin(next.get());
+    }
+  }
+
+  private void begin(TcpOperation operation) {
+    operation.begin();
     enqueue(operation);
-    List<Early> arrived = early.remove(sequence);
-    if (arrived != null) {
-      for (Early frame : arrived) {
-        MemorySegment target = target(frame.peer(), frame.frame(), operation);
+    for (EarlyFrames.Early arrived : early.take(operation.sequence())) {
+      MemorySegment target = target(arrived.peer(), arrived.frame(), operation);
+      boolean isThere = target != null && target.address() == arrived.memory().address();
+      if (target != null) {
+        operation.received(arrived.frame().stage(), arrived.peer());
+      }
+      if (!isThere) {
         if (target != null) {
-          target.copyFrom(frame.bytes());
-          operation.received(frame.frame().stage(), frame.peer());
+          target.copyFrom(arrived.bytes());
         }
+        early.giveBack(arrived);
       }
     }
-    checkGone();
+    guard.signal();
     advance(operation);
-    return operation;
   }
 
   private void enqueue(TcpOperation operation) {
@@ -97,22 +123,25 @@ final class TcpExchange {
         && !operation.working
         && operation.isStageComplete()) {
       operation.working = true;
-      touching++;
+      guard.enter();
       lock.unlock();
       try {
         operation.stage().work().run();
       } finally {
         lock.lock();
-        touching--;
+        guard.leave();
         operation.working = false;
       }
+      operation.stage().scratch().forEach(pool::give);
       if (operation.next()) {
         enqueue(operation);
       } else {
         operation.done = true;
-        active.remove(operation.sequence());
+        operations.complete(operation);
+        guard.signal();
+        takeTurns();
       }
-      changed.signalAll();
+      guard.signal();
     }
   }
 
@@ -120,7 +149,7 @@ final class TcpExchange {
     lock.lock();
     try {
       if (failures.isEmpty()) {
-        touching++;
+        guard.enter();
       }
       return failures.isEmpty();
     } finally {
@@ -144,9 +173,9 @@ final class TcpExchange {
   void goodbye(int peer, long collectives) {
     lock.lock();
     try {
-      gone.put(peer, collectives);
-      checkGone();
-      changed.signalAll();
+      operations.left(peer, collectives);
+      checkDepartures();
+      guard.signal();
     } finally {
       lock.unlock();
     }
@@ -155,46 +184,57 @@ final class TcpExchange {
   /** Reads the bytes behind a frame to where they belong. */
   void data(int peer, SocketChannel channel, Frame frame) throws IOException {
     TcpOperation operation;
+    EarlyFrames.Early room = null;
     MemorySegment target;
     lock.lock();
     try {
-      operation = active.get(frame.sequence());
-      target =
-          operation == null
-              ? Arena.ofAuto().allocate(frame.bytes())
-              : target(peer, frame, operation);
-      if (target == null || !failures.isEmpty()) {
+      awaitTurn(frame.sequence());
+      operation = operations.begun(frame.sequence());
+      if (operation == null && failures.isEmpty()) {
+        room = early.room(peer, frame);
+      }
+      target = operation == null ? null : target(peer, frame, operation);
+      if ((room == null && target == null) || !failures.isEmpty()) {
         throw new IOException("the group has failed"); // that failure is on record
       }
-      touching++;
+      guard.enter();
     } finally {
       lock.unlock();
     }
     try {
-      Frame.read(channel, target);
+      Frame.read(channel, room == null ? target : room.bytes());
     } finally {
       release(() -> {});
     }
     lock.lock();
     try {
-      if (operation == null) {
-        operation = active.get(frame.sequence()); // may have been called meanwhile
+      if (room != null) {
+        operation = operations.begun(frame.sequence()); // may have begun meanwhile
         if (operation == null) {
-          early
-              .computeIfAbsent(frame.sequence(), n -> new ArrayList<>())
-              .add(new Early(peer, frame, target));
+          early.keep(room);
           return;
         }
         MemorySegment now = target(peer, frame, operation);
         if (now == null || !failures.isEmpty()) {
           return;
         }
-        now.copyFrom(target);
+        now.copyFrom(room.bytes());
+        early.giveBack(room);
       }
       operation.received(frame.stage(), peer);
       advance(operation);
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** A turn that is about to come saves the memory of another part. */
+  private void awaitTurn(long sequence) throws IOException {
+    try {
+      guard.awaitWhile(() -> operations.isWaiting(sequence) && failures.isEmpty(), TURN_NANOS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
     }
   }
 
@@ -216,9 +256,8 @@ final class TcpExchange {
   private void release(Runnable then) {
     lock.lock();
     try {
-      touching--;
       then.run();
-      changed.signalAll();
+      guard.leave();
     } finally {
       lock.unlock();
     }
@@ -228,28 +267,40 @@ final class TcpExchange {
   void wake() {
     lock.lock();
     try {
-      changed.signalAll();
+      guard.signal();
     } finally {
       lock.unlock();
     }
   }
 
-  private void checkGone() {
-    gone.forEach(
-        (peer, number) -> {
-          if (failures.isEmpty()
-              && active.values().stream()
-                  .anyMatch(o -> o.sequence() >= number && o.missing().contains(peer))) {
-            failures.fail(GroupFailure.left(peer, number));
-          }
-        });
+  private void checkDepartures() {
+    if (failures.isEmpty()) {
+      operations.departedTooSoon().ifPresent(failures::fail);
+    }
+  }
+
+  /** Ranks that the operation waits for; the lock is held. */
+  List<Integer> missing(TcpOperation operation) {
+    return operations.missing(operation);
+  }
+
+  /** Frees the memory of a group that has ended well, when all its connections have. */
+  void free() {
+    lock.lock();
+    try {
+      if (failures.isEmpty() && operations.departures() == others.size() && operations.isEmpty()) {
+        pool.close();
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Whether this rank has ended. */
   boolean hasLeft(int peer) {
     lock.lock();
     try {
-      return gone.containsKey(peer);
+      return operations.hasLeft(peer);
     } finally {
       lock.unlock();
     }
@@ -259,10 +310,8 @@ final class TcpExchange {
   void awaitGoodbyes(int ranks) throws InterruptedException {
     lock.lock();
     try {
-      long nanos = FAREWELL.toNanos();
-      while (gone.size() < ranks && failures.isEmpty() && nanos > 0) {
-        nanos = changed.awaitNanos(nanos);
-      }
+      guard.awaitWhile(
+          () -> operations.departures() < ranks && failures.isEmpty(), FAREWELL.toNanos());
     } finally {
       lock.unlock();
     }
@@ -273,28 +322,15 @@ final class TcpExchange {
     lock.lockInterruptibly();
     try {
       if (!operation.done && failures.isEmpty()) {
-        changed.awaitNanos(nanos);
+        guard.awaitChange(nanos);
       }
     } finally {
       lock.unlock();
     }
   }
 
-  /** Waits until no thread touches a buffer any more. */
+  /** Waits until no thread touches a buffer any more; a stuck peer must not keep this rank. */
   void settle() {
-    lock.lock();
-    try {
-      long end = System.nanoTime() + FAREWELL.toNanos();
-      while (touching > 0 && System.nanoTime() < end) {
-        changed.awaitNanos(GRACE_NANOS);
-        if (touching > 0) {
-          links.disconnect(); // a stuck peer must not keep this rank
-        }
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    } finally {
-      lock.unlock();
-    }
+    guard.settle(links::disconnect);
   }
 }

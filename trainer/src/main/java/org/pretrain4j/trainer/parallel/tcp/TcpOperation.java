@@ -6,29 +6,61 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.ProcessCollectives;
+import org.pretrain4j.trainer.parallel.ScratchPool;
 
 /**
- * A collective under way on one rank: stages, each of which sends to and receives from other ranks
- * and ends with work of this rank alone. Guarded by the lock of {@link TcpCollectives}.
+ * A collective of one rank: stages, each of which sends to and receives from other ranks and ends
+ * with work of this rank alone. Large ones wait for their turn before they begin. Guarded by the
+ * lock of {@link TcpCollectives}.
  */
 final class TcpOperation extends ProcessCollectives.Operation {
-  /** One stage; segments by rank. */
+  /**
+   * One stage; segments by rank.
+   *
+   * @param scratch memory of the pool that goes back at its end
+   */
   record Stage(
-      Map<Integer, MemorySegment> sends, Map<Integer, MemorySegment> receives, Runnable work) {}
+      Map<Integer, MemorySegment> sends,
+      Map<Integer, MemorySegment> receives,
+      Runnable work,
+      List<MemorySegment> scratch) {}
 
-  private final List<Stage> stages;
+  private final Supplier<List<Stage>> plan;
+  private final List<Integer> others;
+  private List<Stage> stages = List.of();
   private final List<Map<Integer, MemorySegment>> waiting = new ArrayList<>();
   private int current;
   private int unsent;
   boolean working;
   volatile boolean done;
 
-  TcpOperation(long sequence, CollectiveCall call, List<Stage> stages) {
+  /**
+   * @param others all ranks but this one
+   * @param plan makes the stages when its turn comes
+   */
+  TcpOperation(
+      long sequence, CollectiveCall call, List<Integer> others, Supplier<List<Stage>> plan) {
     super(sequence, call);
-    this.stages = stages;
+    this.others = others;
+    this.plan = plan;
+  }
+
+  /** Its turn has come. */
+  void begin() {
+    stages = plan.get();
     stages.forEach(stage -> waiting.add(new HashMap<>(stage.receives())));
+  }
+
+  boolean hasBegun() {
+    return !stages.isEmpty();
+  }
+
+  /** Whether it needs a turn. */
+  boolean isLarge() {
+    return call().bytes() >= ScratchPool.LARGE;
   }
 
   /** Number of the current stage, from 1. */
@@ -69,6 +101,9 @@ final class TcpOperation extends ProcessCollectives.Operation {
 
   /** Ranks whose bytes are missing. */
   List<Integer> missing() {
+    if (!hasBegun()) {
+      return others;
+    }
     return current < stages.size()
         ? List.copyOf(new TreeSet<>(waiting.get(current).keySet()))
         : List.of();

@@ -1,6 +1,5 @@
 package org.pretrain4j.trainer.parallel.tcp;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -18,27 +17,32 @@ final class TcpPlan {
 
   private final int rank;
   private final int worldSize;
+  private final EarlyFrames rooms;
 
-  TcpPlan(int rank, int worldSize) {
+  /**
+   * @param rooms that the other ranks' values are received in
+   */
+  TcpPlan(int rank, int worldSize, EarlyFrames rooms) {
     this.rank = rank;
     this.worldSize = worldSize;
+    this.rooms = rooms;
   }
 
   /** Every rank reduces its part of all inputs. */
-  List<Stage> reduceScatter(FlatBuffer input, FlatBuffer output) {
+  List<Stage> reduceScatter(long sequence, FlatBuffer input, FlatBuffer output) {
     long part = output.elements();
     FlatBuffer[] parts = new FlatBuffer[worldSize];
     for (int peer = 0; peer < worldSize; peer++) {
       parts[peer] = input.slice(peer * part, part);
     }
-    return List.of(reduction(parts, output, Reduction.SUM));
+    return List.of(reduction(sequence, parts, output, Reduction.SUM));
   }
 
-  List<Stage> allReduce(FlatBuffer buffer, Reduction reduction) {
+  List<Stage> allReduce(long sequence, FlatBuffer buffer, Reduction reduction) {
     FlatBuffer[] parts = new FlatBuffer[worldSize];
     if (buffer.bytes() * worldSize <= SMALL) {
       java.util.Arrays.fill(parts, buffer);
-      return List.of(reduction(parts, buffer, reduction));
+      return List.of(reduction(sequence, parts, buffer, reduction));
     }
     for (int peer = 0; peer < worldSize; peer++) {
       long start = buffer.elements() * peer / worldSize;
@@ -54,23 +58,26 @@ final class TcpPlan {
       }
     }
     List<Stage> stages = new ArrayList<>();
-    stages.add(reduction(parts, parts[rank], reduction));
-    stages.add(new Stage(sends, receives, () -> {}));
+    stages.add(reduction(sequence, parts, parts[rank], reduction));
+    stages.add(new Stage(sends, receives, () -> {}, List.of()));
     return stages;
   }
 
   /** Sends each rank its part of this rank's values, and reduces this rank's part of all. */
-  private Stage reduction(FlatBuffer[] parts, FlatBuffer output, Reduction reduction) {
+  private Stage reduction(
+      long sequence, FlatBuffer[] parts, FlatBuffer output, Reduction reduction) {
     Map<Integer, MemorySegment> sends = new HashMap<>();
     Map<Integer, MemorySegment> receives = new HashMap<>();
     FlatBuffer[] inputs = new FlatBuffer[worldSize];
-    MemorySegment scratch = Arena.ofAuto().allocate(Math.max(1, output.bytes() * worldSize), 64);
+    List<MemorySegment> scratch = new ArrayList<>();
     for (int peer = 0; peer < worldSize; peer++) {
       if (peer == rank) {
         inputs[peer] = parts[rank];
         continue;
       }
-      MemorySegment received = scratch.asSlice(peer * output.bytes(), output.bytes());
+      MemorySegment taken = rooms.roomFor(sequence, peer, output.bytes());
+      scratch.add(taken);
+      MemorySegment received = taken.asSlice(0, output.bytes());
       sends.put(peer, parts[peer].segment());
       receives.put(peer, received);
       inputs[peer] = new FlatBuffer(received.address(), output.elements(), output.type());
@@ -84,8 +91,8 @@ final class TcpPlan {
             new RankSum(output.type(), output.elements())
                 .reduce(inputs, 0, outputs, 0, output.elements(), reduction);
           }
-          java.lang.ref.Reference.reachabilityFence(scratch);
-        });
+        },
+        scratch);
   }
 
   /** Every rank sends all others its bytes; they lie in the order of ranks. */
@@ -108,7 +115,8 @@ final class TcpPlan {
               if (mine.address() != input.address()) {
                 mine.copyFrom(input);
               }
-            }));
+            },
+            List.of()));
   }
 
   List<Stage> broadcast(MemorySegment bytes, int root) {
@@ -119,6 +127,6 @@ final class TcpPlan {
       }
     }
     Map<Integer, MemorySegment> receives = rank == root ? Map.of() : Map.of(root, bytes);
-    return List.of(new Stage(sends, receives, () -> {}));
+    return List.of(new Stage(sends, receives, () -> {}, List.of()));
   }
 }

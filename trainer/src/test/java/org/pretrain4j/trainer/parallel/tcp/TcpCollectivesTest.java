@@ -5,8 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.net.ServerSocket;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -22,6 +25,8 @@ import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.ElementType;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.Pending;
+import org.pretrain4j.trainer.parallel.ProcessCollectives;
 import org.pretrain4j.trainer.parallel.RankExercise;
 import org.pretrain4j.trainer.parallel.Reduction;
 import org.pretrain4j.trainer.parallel.cluster.Rendezvous;
@@ -184,5 +189,53 @@ class TcpCollectivesTest {
               return refusal(collectives, CollectiveException.Kind.FAILED);
             });
     assertTrue(seen.getFirst().startsWith("[1] rank 1 failed: made to fail"), seen.getFirst());
+  }
+
+  /** Far more is begun than may be under way, on ranks that are not equally fast. */
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3})
+  void largeCollectivesTakeTurnsAndHoldTheMemoryOfAFew(int ranks) throws Exception {
+    int count = 12;
+    int part = 40_000;
+    List<String> held =
+        onRanks(
+            ranks,
+            Duration.ofSeconds(50),
+            collectives -> {
+              try (Arena arena = Arena.ofShared()) {
+                for (int step = 0; step < 3; step++) {
+                  List<Pending> underWay = new ArrayList<>();
+                  List<MemorySegment> sums = new ArrayList<>();
+                  for (int i = 0; i < count; i++) {
+                    MemorySegment input = arena.allocate(4L * part * ranks, 64);
+                    for (long e = 0; e < (long) part * ranks; e++) {
+                      input.setAtIndex(ValueLayout.JAVA_FLOAT, e, i + collectives.rank());
+                    }
+                    MemorySegment sum = arena.allocate(4L * part, 64);
+                    sums.add(sum);
+                    underWay.add(
+                        collectives.reduceScatter(
+                            FlatBuffer.of(input, ElementType.FLOAT32),
+                            FlatBuffer.of(sum, ElementType.FLOAT32)));
+                    Thread.sleep(collectives.rank() == step % ranks ? 3 : 0);
+                  }
+                  // The last one first: it waits for the turns of all others.
+                  underWay.reversed().forEach(Pending::await);
+                  for (int i = 0; i < count; i++) {
+                    float expected = ranks * i + ranks * (ranks - 1) / 2f;
+                    for (long e : new long[] {0, part / 2, part - 1}) {
+                      assertEquals(expected, sums.get(i).getAtIndex(ValueLayout.JAVA_FLOAT, e));
+                    }
+                  }
+                }
+                return Long.toString(collectives.scratchBytes());
+              }
+            });
+    long each = 4L * part * (ranks - 1);
+    for (String bytes : held) {
+      long most = 2L * ProcessCollectives.UNDER_WAY * each;
+      assertTrue(Long.parseLong(bytes) >= each, bytes + " bytes");
+      assertTrue(Long.parseLong(bytes) <= most + 1000, bytes + " bytes, not " + most);
+    }
   }
 }

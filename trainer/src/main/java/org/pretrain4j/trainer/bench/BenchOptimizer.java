@@ -8,6 +8,7 @@ import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.GradientNorm;
 import org.pretrain4j.trainer.optim.ParameterGroups;
 import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.Pending;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
@@ -21,12 +22,12 @@ final class BenchOptimizer {
 
   private final GradientBuffer gradients;
   private final ParameterBuffer weights;
-  private final Buckets buckets;
   private final Collectives collectives;
   private final OptimizerShard shard;
   private final AdamWSettings adamW = new AdamWSettings(0.9, 0.95, 1e-8);
   private final ParameterGroups groups;
   private final long tokens;
+  private Pending weightsThere = Pending.COMPLETE;
   private long updates;
   private double waited;
 
@@ -40,7 +41,6 @@ final class BenchOptimizer {
       Collectives collectives) {
     this.gradients = gradients;
     this.weights = weights;
-    this.buckets = buckets;
     this.collectives = collectives;
     this.tokens = shape.tokens();
     this.shard = new OptimizerShard(manager, buckets, collectives.rank(), operators);
@@ -50,7 +50,10 @@ final class BenchOptimizer {
             ModelLayout.of(shape.model()).parameters(), WEIGHT_DECAY, List.of(".*embed_tokens.*"));
   }
 
-  /** Norm and update; returns the seconds that they took without waiting. */
+  /**
+   * Norm and update, which begins to give every rank all weights; returns the seconds that they
+   * took without waiting.
+   */
   double run() {
     long start = System.nanoTime();
     double mean = 1.0 / tokens;
@@ -59,15 +62,17 @@ final class BenchOptimizer {
     double[] squares = collectives.allGatherDouble(mine);
     double wait = (System.nanoTime() - communication) * 1e-9;
     double clip = GradientNorm.clippingCoefficient(GradientNorm.norm(squares, mean), 1.0);
-    shard.update(adamW, groups, gradients, weights, ++updates, LEARNING_RATE, clip * mean);
+    weightsThere =
+        shard.update(
+            adamW, groups, gradients, weights, collectives, ++updates, LEARNING_RATE, clip * mean);
     waited += wait;
     return (System.nanoTime() - start) * 1e-9 - wait;
   }
 
-  /** Gives every rank all weights. */
+  /** Waits until every rank has all weights. */
   void gather() {
     long start = System.nanoTime();
-    OptimizerShard.gather(weights, buckets, collectives);
+    weightsThere.await();
     waited += (System.nanoTime() - start) * 1e-9;
   }
 

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDManager;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +39,7 @@ public final class OptimizerShard {
   private record Piece(Bucket bucket, FlatRange range, long packedStart) {}
 
   private final int rank;
+  private final Buckets buckets;
   private final List<FlatRange> ranges;
   private final List<Piece> pieces = new ArrayList<>();
   private final Map<String, Tensor> kinds = new LinkedHashMap<>();
@@ -54,6 +56,7 @@ public final class OptimizerShard {
     this.manager = manager;
     this.operators = operators;
     this.rank = rank;
+    this.buckets = buckets;
     this.ranges = buckets.rangesOf(rank);
     long packed = 0;
     for (Bucket bucket : buckets.buckets()) {
@@ -120,11 +123,38 @@ public final class OptimizerShard {
 
   /**
    * One update of this rank's parameters; in bfloat16 the rounded ones go straight to the weights.
+   * A bucket begins to travel to all ranks as soon as this rank's part of it is updated, while the
+   * ones after it still are.
    *
    * @param update number of this update, counted from 1
    * @param gradientScale what the summed gradients are multiplied by
+   * @return to be waited for before the weights are read
    */
-  public void update(
+  public Pending update(
+      AdamWSettings adamW,
+      ParameterGroups groups,
+      GradientBuffer gradients,
+      ParameterBuffer weights,
+      Collectives collectives,
+      long update,
+      double learningRate,
+      double gradientScale) {
+    List<Pending> underWay = new ArrayList<>();
+    Iterator<Piece> owned = pieces.iterator();
+    Piece next = owned.hasNext() ? owned.next() : null;
+    for (Bucket bucket : buckets.buckets()) {
+      // There may be nothing but padding in this rank's part of it.
+      if (next != null && next.bucket == bucket) {
+        update(next, adamW, groups, gradients, weights, update, learningRate, gradientScale);
+        next = owned.hasNext() ? owned.next() : null;
+      }
+      underWay.add(gather(bucket, weights, collectives));
+    }
+    return () -> underWay.forEach(Pending::await);
+  }
+
+  private void update(
+      Piece piece,
       AdamWSettings adamW,
       ParameterGroups groups,
       GradientBuffer gradients,
@@ -132,20 +162,18 @@ public final class OptimizerShard {
       long update,
       double learningRate,
       double gradientScale) {
-    for (Piece piece : pieces) {
-      boolean rounds = weights.type() == ScalarType.BFLOAT16;
-      ShardOperators.State state =
-          new ShardOperators.State(
-              slice(MASTER, piece),
-              slice(EXP_AVG, piece),
-              slice(EXP_AVG_SQ, piece),
-              gradient(piece, gradients),
-              rounds ? Optional.of(owned(weights, piece)) : Optional.empty());
-      List<WeightDecayRange> decays = groups.decays(List.of(piece.range));
-      operators.update(adamW, state, decays, update, learningRate, gradientScale);
-      if (!rounds) {
-        roundInto(weights, piece);
-      }
+    boolean rounds = weights.type() == ScalarType.BFLOAT16;
+    ShardOperators.State state =
+        new ShardOperators.State(
+            slice(MASTER, piece),
+            slice(EXP_AVG, piece),
+            slice(EXP_AVG_SQ, piece),
+            gradient(piece, gradients),
+            rounds ? Optional.of(owned(weights, piece)) : Optional.empty());
+    List<WeightDecayRange> decays = groups.decays(List.of(piece.range));
+    operators.update(adamW, state, decays, update, learningRate, gradientScale);
+    if (!rounds) {
+      roundInto(weights, piece);
     }
   }
 
@@ -167,10 +195,13 @@ public final class OptimizerShard {
   public static void gather(ParameterBuffer weights, Buckets buckets, Collectives collectives) {
     List<Pending> underWay = new ArrayList<>();
     for (Bucket bucket : buckets.buckets()) {
-      underWay.add(
-          collectives.allGather(weights.chunk(bucket, collectives.rank()), weights.bucket(bucket)));
+      underWay.add(gather(bucket, weights, collectives));
     }
     underWay.forEach(Pending::await);
+  }
+
+  private static Pending gather(Bucket bucket, ParameterBuffer weights, Collectives collectives) {
+    return collectives.allGather(weights.chunk(bucket, collectives.rank()), weights.bucket(bucket));
   }
 
   private FlatBuffer slice(String kind, Piece piece) {

@@ -12,8 +12,8 @@
  * gradients.startStep(1);
  * pass.run(batch, gradients);
  * gradients.finishStep();
- * shard.update(adamW, groups, gradients, weights, update, learningRate, 1.0 / targets);
- * OptimizerShard.gather(weights, buckets, collectives);
+ * Pending there = shard.update(adamW, groups, gradients, weights, collectives, update, rate, scale);
+ * there.await();
  * }</pre>
  */
 package org.pretrain4j.trainer.sharding;

@@ -12,6 +12,7 @@ import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.parallel.cluster.RendezvousException;
 import org.pretrain4j.trainer.run.DivergedException;
 import picocli.CommandLine;
 import picocli.CommandLine.ExecutionException;
@@ -67,6 +68,7 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
       case UserException mistake -> ExitCode.USAGE;
       case IOException refused -> ExitCode.STORAGE;
       case CollectiveException other -> ExitCode.OTHER_RANK;
+      case RendezvousException absent -> ExitCode.OTHER_RANK;
       default -> ExitCode.INTERNAL_ERROR;
     };
   }

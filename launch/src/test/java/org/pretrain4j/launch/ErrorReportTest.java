@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.configuration.Violation;
+import org.pretrain4j.trainer.parallel.cluster.RendezvousException;
 import picocli.CommandLine;
 
 class ErrorReportTest {
@@ -46,6 +47,13 @@ class ErrorReportTest {
           a.yaml:9: nam is no key, did you mean name?
         """,
         out.toString());
+  }
+
+  @Test
+  void aRankWhoseOthersDoNotComeIsNotToBlame() {
+    String late = "1 of 2 ranks joined within 600.0 s, missing: 1";
+    assertEquals(ExitCode.OTHER_RANK, report(new RendezvousException(late)));
+    assertEquals("error: " + late + "\n", out.toString());
   }
 
   @Test

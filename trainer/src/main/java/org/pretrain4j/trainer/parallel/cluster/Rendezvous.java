@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.pretrain4j.configuration.UserException;
@@ -81,7 +82,10 @@ public final class Rendezvous implements Store {
   }
 
   private void gather(World world, Duration timeout) {
-    String me = hostName() + ", process " + ProcessHandle.current().pid();
+    // A pod that replaces another one has its name and its process number.
+    String me =
+        "%s, process %d, %s"
+            .formatted(hostName(), ProcessHandle.current().pid(), UUID.randomUUID());
     String there = new String(store.setIfAbsent(JOINED + world.rank(), me.getBytes(UTF_8)), UTF_8);
     if (!there.equals(me)) {
       // Not for the user to mend alone: a new start may come before the last one has quite ended.

@@ -113,6 +113,24 @@ class RendezvousTest {
   }
 
   @Test
+  void theNextStartOfARankIsNotTakenForTheOneThatDied() throws Exception {
+    int port = freePort();
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      Future<Rendezvous> leader =
+          threads.submit(() -> Rendezvous.join(world(0, 2, port), "run", LONG));
+      Rendezvous.join(world(1, 2, port), "run", LONG).close();
+      try (Rendezvous ending = leader.get()) {
+        // The same machine, the same process number, the same run, and rank 0 has not noticed yet.
+        RendezvousException twin =
+            assertThrows(
+                RendezvousException.class, () -> Rendezvous.join(world(1, 2, port), "run", LONG));
+        assertTrue(twin.getMessage().startsWith("two processes claim rank 1: "), twin.getMessage());
+        assertTrue(ending.get("complete").isPresent());
+      }
+    }
+  }
+
+  @Test
   void aPortThatAnEndingRankStillHoldsIsWaitedFor() throws Exception {
     ServerSocket taken = new ServerSocket(0);
     int port = taken.getLocalPort();

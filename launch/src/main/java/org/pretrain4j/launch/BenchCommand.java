@@ -15,12 +15,11 @@ import org.pretrain4j.trainer.bench.BenchReport;
 import org.pretrain4j.trainer.bench.Machine;
 import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
-import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
-import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -49,6 +48,7 @@ final class BenchCommand implements Callable<Integer> {
   private static final List<String> DEFAULT_SHAPES = List.of("layer-3b", "135m-6-layers");
 
   @Spec private CommandSpec spec;
+  @Mixin private BenchStepOptions step;
 
   @Option(
       names = "--shape",
@@ -65,22 +65,6 @@ final class BenchCommand implements Callable<Integer> {
       defaultValue = "5",
       description = "Steps that count; their median is reported (default: ${DEFAULT-VALUE}).")
   private int repetitions;
-
-  @Option(
-      names = "--precision",
-      paramLabel = "TYPE",
-      defaultValue = "bf16",
-      description = "bf16 or fp32 (default: ${DEFAULT-VALUE}).")
-  private Precision precision;
-
-  @Option(
-      names = "--kernels",
-      paramLabel = "KIND",
-      defaultValue = "fused",
-      description =
-          "fused, or composed of libtorch's own operators, which is the eager baseline (default:"
-              + " ${DEFAULT-VALUE}).")
-  private Kernels kernels;
 
   @Option(
       names = "--activation-checkpointing",
@@ -108,12 +92,6 @@ final class BenchCommand implements Callable<Integer> {
           "Measure nothing: compare two reports that --json wrote, the earlier one first.")
   private List<Path> compared = List.of();
 
-  @Option(
-      names = "--json",
-      paramLabel = "FILE",
-      description = "Also write the reports to this file.")
-  private Path json;
-
   /** What a step may be held against. */
   private enum Baseline {
     EAGER
@@ -132,7 +110,6 @@ final class BenchCommand implements Callable<Integer> {
     }
     List<Shape> chosen =
         (shapes.isEmpty() ? DEFAULT_SHAPES : shapes).stream().map(Shape::named).toList();
-    ScalarType type = precision == Precision.BF16 ? ScalarType.BFLOAT16 : ScalarType.FLOAT32;
     List<BenchReport> reports = new ArrayList<>();
     for (Shape shape : chosen) {
       out().println(shape.name() + ": " + shape.description());
@@ -140,14 +117,15 @@ final class BenchCommand implements Callable<Integer> {
       Optional<Kernels> other =
           Optional.ofNullable(baseline).map(chosenBaseline -> Kernels.COMPOSED);
       BenchReport report =
-          new StepBench(shape, type, kernels, checkpointing, other, repetitions).run();
+          new StepBench(shape, step.type(), step.kernels(), checkpointing, other, repetitions)
+              .run();
       print(report);
       reports.add(report);
     }
     out().println(ModelFlops.FORMULA);
-    if (json != null) {
+    if (step.json() != null) {
       BenchDocument document = new BenchDocument(ModelFlops.FORMULA, Machine.here(), reports);
-      Files.writeString(json, JsonOutput.of(document) + System.lineSeparator());
+      Files.writeString(step.json(), JsonOutput.of(document) + System.lineSeparator());
     }
     return ExitCode.OK.number();
   }

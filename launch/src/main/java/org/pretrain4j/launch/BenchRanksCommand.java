@@ -13,12 +13,10 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.RankBench;
 import org.pretrain4j.trainer.bench.RankReport;
 import org.pretrain4j.trainer.bench.Shape;
-import org.pretrain4j.trainer.libtorch.ScalarType;
-import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.backend.Backend;
-import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -41,6 +39,7 @@ final class BenchRanksCommand implements Callable<Integer> {
   private static final JsonMapper JSON = new JsonMapper();
 
   @Spec private CommandSpec spec;
+  @Mixin private BenchStepOptions step;
 
   @Option(
       names = "--shape",
@@ -84,20 +83,6 @@ final class BenchRanksCommand implements Callable<Integer> {
   private int repetitions;
 
   @Option(
-      names = "--precision",
-      paramLabel = "TYPE",
-      defaultValue = "bf16",
-      description = "bf16 or fp32 (default: ${DEFAULT-VALUE}).")
-  private Precision precision;
-
-  @Option(
-      names = "--kernels",
-      paramLabel = "KIND",
-      defaultValue = "fused",
-      description = "fused or composed (default: ${DEFAULT-VALUE}).")
-  private Kernels kernels;
-
-  @Option(
       names = "--bucket-elements",
       paramLabel = "N",
       defaultValue = "25000000",
@@ -110,12 +95,6 @@ final class BenchRanksCommand implements Callable<Integer> {
       defaultValue = "auto",
       description = "As parallelism.gradient_sharding (default: ${DEFAULT-VALUE}).")
   private GradientSharding sharding;
-
-  @Option(
-      names = "--json",
-      paramLabel = "FILE",
-      description = "Also write the reports to this file.")
-  private Path json;
 
   @Option(
       names = "--as-rank",
@@ -137,8 +116,8 @@ final class BenchRanksCommand implements Callable<Integer> {
       RankBench bench =
           new RankBench(
               named,
-              precision == Precision.BF16 ? ScalarType.BFLOAT16 : ScalarType.FLOAT32,
-              kernels,
+              step.type(),
+              step.kernels(),
               microBatches,
               bucketElements,
               sharding,
@@ -180,8 +159,8 @@ final class BenchRanksCommand implements Callable<Integer> {
       reports.add(measure(count, batches));
       print(reports.getLast(), reports.getFirst());
     }
-    if (json != null) {
-      JSON.writerWithDefaultPrettyPrinter().writeValue(json.toFile(), reports);
+    if (step.json() != null) {
+      JSON.writerWithDefaultPrettyPrinter().writeValue(step.json().toFile(), reports);
     }
     return ExitCode.OK.number();
   }
@@ -199,7 +178,8 @@ final class BenchRanksCommand implements Callable<Integer> {
       arguments.addAll(List.of("--threads", Integer.toString(each)));
       arguments.addAll(List.of("--micro-batches", Integer.toString(batches)));
       arguments.addAll(List.of("--repetitions", Integer.toString(repetitions)));
-      arguments.addAll(List.of("--precision", lower(precision), "--kernels", lower(kernels)));
+      arguments.addAll(
+          List.of("--precision", lower(step.precision()), "--kernels", lower(step.kernels())));
       arguments.addAll(List.of("--bucket-elements", Long.toString(bucketElements)));
       arguments.addAll(List.of("--gradient-sharding", lower(sharding)));
       new RankBenchRunner(between, arguments).run(count, each);

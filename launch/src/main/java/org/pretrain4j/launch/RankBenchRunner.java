@@ -1,7 +1,6 @@
 package org.pretrain4j.launch;
 
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -85,15 +84,8 @@ final class RankBenchRunner {
    * @param threads of each rank; its JVM sees so many processors
    */
   void run(int ranks, int threads) throws IOException {
-    List<String> rank = new ArrayList<>();
-    rank.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(option -> !option.startsWith("-XX:ActiveProcessorCount"))
-        .forEach(rank::add);
     int processors = engine == Backend.IN_PROCESS ? ranks * threads : threads;
-    rank.add("-XX:ActiveProcessorCount=" + processors);
-    rank.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-    rank.addAll(arguments);
+    List<String> rank = RankCommand.measuring(processors).with(arguments);
     List<ProcessBuilder> processes = new ArrayList<>();
     switch (engine) {
       case MPI -> processes.add(new ProcessBuilder(mpirun(ranks, rank)));

@@ -5,6 +5,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
+import java.util.function.UnaryOperator;
 
 /** How to start this program once more, as one of several ranks of this machine. */
 final class RankCommand {
@@ -18,27 +20,45 @@ final class RankCommand {
 
   private static final double ALL_HEAPS = 50;
 
+  private static final String PROCESSORS = "-XX:ActiveProcessorCount=";
+
   private final List<String> start = new ArrayList<>();
 
-  RankCommand(int ranks) {
+  /**
+   * @param options of this JVM as the other one gets them, null for one that it does not get
+   * @param more options of its own
+   */
+  private RankCommand(UnaryOperator<String> options, List<String> more) {
     start.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    for (String option : ManagementFactory.getRuntimeMXBean().getInputArguments()) {
-      if (option.startsWith("-Dpretrain4j.terminal=") || option.startsWith("-agentlib:jdwp")) {
-        continue; // Output goes to a pipe, and a debugger's port can be taken only once.
-      }
-      start.add(option.startsWith(HEAP) ? heap(ranks) : option);
-    }
-    String training = System.getProperty(TRAINING_OPTIONS, "");
-    if (!training.isBlank()) {
-      start.addAll(List.of(training.strip().split("\\s+")));
-    }
+    ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+        // Output goes to a pipe, and a debugger's port can be taken only once.
+        .filter(option -> !option.startsWith("-Dpretrain4j.terminal="))
+        .filter(option -> !option.startsWith("-agentlib:jdwp"))
+        .map(options)
+        .filter(Objects::nonNull)
+        .forEach(start::add);
+    start.addAll(more);
     start.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
   }
 
-  private static String heap(int ranks) {
+  /** As one of so many processes that train, and share the machine's memory. */
+  static RankCommand training(int processes) {
+    String training = System.getProperty(TRAINING_OPTIONS, "");
+    return new RankCommand(
+        option -> option.startsWith(HEAP) ? heap(processes) : option,
+        training.isBlank() ? List.of() : List.of(training.strip().split("\\s+")));
+  }
+
+  /** As a process that sees so many processors. */
+  static RankCommand measuring(int processors) {
+    return new RankCommand(
+        option -> option.startsWith(PROCESSORS) ? null : option, List.of(PROCESSORS + processors));
+  }
+
+  private static String heap(int processes) {
     return HEAP
         + String.format(
-            Locale.ROOT, "%.2f", Math.min(LARGEST_HEAP, ALL_HEAPS / Math.max(1, ranks)));
+            Locale.ROOT, "%.2f", Math.min(LARGEST_HEAP, ALL_HEAPS / Math.max(1, processes)));
   }
 
   /** The whole command line. */

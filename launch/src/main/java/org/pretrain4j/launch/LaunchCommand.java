@@ -54,7 +54,10 @@ final class LaunchCommand implements Callable<Integer> {
   @Option(
       names = "--ranks",
       paramLabel = "N",
-      description = "How many processes (default: parallelism.ranks of the configuration).")
+      description = {
+        "How many processes (default: as many as parallelism.ranks of the configuration needs). Each"
+            + " is a rank, or parallelism.ranks_per_process of them."
+      })
   private Integer ranks;
 
   @Option(
@@ -102,11 +105,13 @@ final class LaunchCommand implements Callable<Integer> {
     RunConfig config = trained();
     ParallelismConfig parallelism = config.parallelism();
     Duration forOthers = seconds("--grace", grace);
-    int processes = ranks == null ? parallelism.ranks() : ranks;
+    int each = parallelism.ranksPerProcess();
+    int processes = ranks == null ? Math.max(1, parallelism.ranks() / each) : ranks;
     SupervisorConfig supervised =
         new SupervisorConfig(
             processes,
-            new RankCommand(processes).with(command),
+            each,
+            RankCommand.training(processes).with(command),
             Map.of(),
             Path.of(config.runFolder().orElseThrow(), "records").toAbsolutePath(),
             parallelism.hangTimeout().plus(AFTER_WATCHDOGS),

@@ -52,6 +52,21 @@ class LaunchCommandTest {
   }
 
   @Test
+  void processesWithSeveralRanksEachAreNamedByThemAndGoOnToTheSameEnd() throws Exception {
+    run.launch(
+        List.of("--backoff", "0.1"),
+        "parallelism.ranks_per_process=2",
+        "training.global_batch_tokens=256",
+        "checkpoints.every_steps=4",
+        "faults=[{kind: crash, step: 6, rank: 3}]");
+    Cli.Result result = run.result().ok();
+    String named = "attempt 1: the process of ranks 2-3 was killed by signal 9";
+    assertTrue(result.out().contains(named), result::toString);
+    assertEquals(TinyRun.STEPS, run.losses().size());
+    assertTrue(Files.exists(run.path("records/rank-3.json")));
+  }
+
+  @Test
   void aRunThatAlwaysHangsEndsWithTheExitCodeOfAHang() throws Exception {
     run.launch(
         List.of("--restarts", "0"),

@@ -65,50 +65,27 @@ public final class InProcessGroup {
   }
 
   /**
-   * Runs the body once for each rank, each in a platform thread of its own, and returns when all
-   * have ended. If one throws, the others are told; what the first one threw is thrown here, with
-   * the failures of the others that it did not cause suppressed in it.
+   * Runs the body once for each rank, as {@link RankThreads#run} does. If one throws, the others
+   * are told.
    */
   public static void run(int worldSize, Duration timeout, RankBody body) throws Exception {
     InProcessGroup group = new InProcessGroup(worldSize, timeout);
-    List<Throwable> thrown = new ArrayList<>();
-    List<Thread> threads = new ArrayList<>();
-    for (InProcessRank rank : group.ranks) {
-      threads.add(
-          Thread.ofPlatform().name("rank-" + rank.rank()).start(() -> guard(rank, body, thrown)));
-    }
-    try {
-      for (Thread thread : threads) {
-        thread.join();
-      }
-    } catch (InterruptedException e) {
-      group.fail(
-          new GroupFailure(CollectiveException.Kind.FAILED, List.of(), "the run was interrupted"));
-      threads.forEach(Thread::interrupt);
-      throw e;
-    }
-    if (thrown.isEmpty()) {
-      return;
-    }
-    List<Throwable> causes =
-        thrown.stream().filter(e -> !(e instanceof CollectiveException)).toList();
-    Throwable first = causes.isEmpty() ? thrown.getFirst() : causes.getFirst();
-    causes.stream().filter(e -> e != first).forEach(first::addSuppressed);
-    switch (first) {
-      case Exception exception -> throw exception;
-      case Error error -> throw error;
-      default -> throw new IllegalStateException(first);
-    }
+    RankThreads.run(
+        0,
+        worldSize,
+        () ->
+            group.fail(
+                new GroupFailure(
+                    CollectiveException.Kind.FAILED, List.of(), "the run was interrupted")),
+        rank -> guard(group.rank(rank), body));
   }
 
-  private static void guard(Collectives rank, RankBody body, List<Throwable> thrown) {
+  private static void guard(Collectives rank, RankBody body) throws Exception {
     try {
       body.run(rank);
     } catch (Throwable e) { // an Error of one rank must not leave the others waiting
-      synchronized (thrown) {
-        thrown.add(e);
-      }
       rank.abort(e.toString());
+      throw e;
     } finally {
       rank.close();
     }

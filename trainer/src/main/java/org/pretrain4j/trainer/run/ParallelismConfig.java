@@ -7,6 +7,7 @@ import org.pretrain4j.configuration.Default;
 import org.pretrain4j.configuration.Key;
 import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.backend.Backend;
+import org.pretrain4j.trainer.parallel.cluster.World;
 
 /** How many ranks share the work, how they talk, and how long they wait for each other. */
 public record ParallelismConfig(
@@ -14,6 +15,12 @@ public record ParallelismConfig(
             "Number of data-parallel ranks, as threads of one process; a launcher's processes count instead")
         @Default("1")
         int ranks,
+    @Key(
+            "Ranks of each process that a launcher starts, as threads of it: with `nccl` a GPU each,"
+                + " for one process a machine instead of one a GPU; more than 1 needs `nccl` or"
+                + " `tcp`")
+        @Default("1")
+        int ranksPerProcess,
     @Key("Elements of a bucket of gradients that is reduced in one go") @Default("25M")
         long bucketElements,
     @Key("Threads of libtorch and of the optimizer for each rank")
@@ -57,6 +64,7 @@ public record ParallelismConfig(
   public ParallelismConfig {
     new Checks()
         .positive("ranks", ranks)
+        .positive("ranks_per_process", ranksPerProcess)
         .positive("bucket_elements", bucketElements)
         .notNegative("compute_threads", computeThreads)
         .require(isTime(joinTimeoutSeconds), "join_timeout_seconds", joinTimeoutSeconds, TIME)
@@ -87,6 +95,7 @@ public record ParallelismConfig(
       int ranks, long bucketElements, int computeThreads, GradientSharding gradientSharding) {
     this(
         ranks,
+        1,
         bucketElements,
         computeThreads,
         gradientSharding,
@@ -100,6 +109,11 @@ public record ParallelismConfig(
 
   private static boolean isTime(long seconds) {
     return seconds >= 1 && seconds <= LONGEST;
+  }
+
+  /** Ranks that are threads of this process, one among those of the run. */
+  public int ranksOf(World process) {
+    return process.source() == World.Source.NONE ? ranks : ranksPerProcess;
   }
 
   /** Compute threads of a rank on a machine with so many processors that runs so many ranks. */

@@ -1,6 +1,5 @@
 package org.pretrain4j.trainer.run;
 
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -9,14 +8,14 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.trainer.libtorch.ComputeThreads;
-import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.RankThreads;
 import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.parallel.backend.Backend;
+import org.pretrain4j.trainer.parallel.backend.LocalRanks;
 import org.pretrain4j.trainer.parallel.backend.Membership;
 import org.pretrain4j.trainer.parallel.cluster.World;
 import org.pretrain4j.trainer.parallel.faults.Supervisor;
@@ -24,10 +23,12 @@ import org.pretrain4j.trainer.parallel.faults.Supervisor;
 /**
  * Runs a configuration from where it stands to its end, or until it is asked to stop.
  *
- * <p>Where a launcher announces several processes, this one is a single rank of them; otherwise the
- * configuration's ranks are threads of this process.
+ * <p>Where a launcher announces several processes, this one holds one rank of them, or some as its
+ * threads; otherwise the configuration's ranks are threads of this process.
  */
 public final class Trainer {
+  private static final Backend.Memory MEMORY = Backend.Memory.HOST;
+
   /** Exit code of a process that SIGKILL ended, as its supervisor was. */
   private static final int KILLED = 137;
 
@@ -63,11 +64,13 @@ public final class Trainer {
     RankTrainer.groupsOf(config, ModelLayout.of(config.model()).parameters());
     CheckpointStore store = CheckpointStore.open(config.checkpoints().folder().orElseThrow());
     World world = World.discover(environment);
-    Backend backend = config.parallelism().collectives().choose(world, Backend.Memory.HOST);
+    Backend backend = config.parallelism().collectives().choose(world, MEMORY);
+    LocalRanks ranks = new LocalRanks(world, config.parallelism().ranksOf(world));
     // A rank whose supervisor was killed must not go on beside those of the next one.
     Supervisor.endWith(environment, () -> Runtime.getRuntime().halt(KILLED));
     try {
-      return world.isSingle() ? asThreads(world, store) : asProcess(world, backend, store);
+      boolean alone = world.isSingle() && (MEMORY == Backend.Memory.HOST || ranks.count() == 1);
+      return alone ? inProcess(ranks, store) : asMembers(ranks, backend, store);
     } catch (LongWork.Stopped e) {
       List<Long> steps = store.steps();
       return new TrainingResult(steps.isEmpty() ? 0 : steps.getLast(), false, Double.NaN);
@@ -78,26 +81,26 @@ public final class Trainer {
     }
   }
 
-  private TrainingResult asThreads(World world, CheckpointStore store) throws Exception {
+  /** Ranks of a single process, which share its memory. */
+  private TrainingResult inProcess(LocalRanks local, CheckpointStore store) throws Exception {
     ParallelismConfig parallelism = config.parallelism();
-    // A launcher that announces a single process means one rank.
-    int ranks = world.source() == World.Source.NONE ? parallelism.ranks() : 1;
+    int ranks = local.count();
     int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranks);
     AtomicReference<TrainingResult> result = new AtomicReference<>();
-    try (LeaderSeat seat = LeaderSeat.take(config, options, store, listener, patience(world));
+    try (LeaderSeat seat =
+            LeaderSeat.take(config, options, store, listener, patience(local.process()));
         RankSigns signs = RankSigns.start(config, environment, 0, ranks, ranks)) {
-      OpenedData data =
-          prepare(longWork(signs.watch(new SoloCollectives())), seat.checkpoint(), true);
+      AtomicReference<OpenedData> data = new AtomicReference<>();
+      LongWork work = longWork(signs.watch(new SoloCollectives()));
+      prepare(work, seat.checkpoint(), true, data);
       InProcessGroup.run(
           ranks,
           parallelism.collectiveTimeout(),
           engine -> {
             Optional<LeaderSeat> mine = engine.rank() == 0 ? Optional.of(seat) : Optional.empty();
             try {
-              Collectives collectives = signs.watch(engine);
-              Optional<Checkpoint> checkpoint = agree(collectives, mine, store);
-              TrainingResult own =
-                  train(signs, collectives, mine, store, checkpoint, data, threads);
+              RankRun rank = rankRun(signs, signs.watch(engine), mine, store, threads);
+              TrainingResult own = rank.train(rank.agree(), data.get());
               if (engine.rank() == 0) {
                 result.set(own);
               }
@@ -111,52 +114,99 @@ public final class Trainer {
     return result.get();
   }
 
-  private TrainingResult asProcess(World world, Backend backend, CheckpointStore store)
-      throws InterruptedException {
+  /** Ranks of one process among others, or with a GPU each. */
+  private TrainingResult asMembers(LocalRanks ranks, Backend backend, CheckpointStore store)
+      throws Exception {
     ParallelismConfig parallelism = config.parallelism();
-    int threads =
-        parallelism.threadsOf(
-            Runtime.getRuntime().availableProcessors(), World.localRanks(environment));
-    String start = config.name() + "-" + RankSigns.attempt(environment);
-    try (Membership membership =
-            backend.join(
-                world,
-                Backend.Memory.HOST,
-                start,
-                parallelism.joinTimeout(),
-                parallelism.collectiveTimeout(),
-                environment);
-        RankSigns signs =
-            RankSigns.start(config, environment, world.rank(), 1, world.worldSize())) {
-      Collectives collectives = signs.watch(membership.collectives());
-      boolean leads = world.rank() == 0;
-      LongWork work = longWork(collectives);
-      try (LeaderSeat seat =
-          work.await(
-              "finding the checkpoint",
-              () ->
-                  leads
-                      ? LeaderSeat.take(config, options, store, listener, patience(world))
-                      : null)) {
-        Optional<LeaderSeat> mine = Optional.ofNullable(seat);
-        Optional<Checkpoint> checkpoint = agree(collectives, mine, store);
-        // Rank 0 tokenizes what is not tokenized yet; the others find it done.
-        OpenedData prepared = prepare(work, checkpoint, leads);
-        OpenedData found = prepare(work, checkpoint, !leads);
-        TrainingResult result =
-            train(signs, collectives, mine, store, checkpoint, leads ? prepared : found, threads);
-        if (leads) {
-          listener.ended(result);
-        }
-        return result;
-      } catch (LongWork.Stopped e) {
-        throw e; // All ranks leave alike: nobody is to be told of a failure.
-      } catch (RuntimeException | InterruptedException | Error e) {
-        signs.describe(e);
-        collectives.abort(String.valueOf(e.getMessage()));
-        throw e;
-      }
+    int ranksOfMachine = World.localRanks(environment) * ranks.count();
+    int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranksOfMachine);
+    List<Membership> members =
+        ranks.join(
+            backend,
+            MEMORY,
+            config.name() + "-" + RankSigns.attempt(environment),
+            parallelism.joinTimeout(),
+            parallelism.collectiveTimeout(),
+            environment);
+    AtomicReference<TrainingResult> result = new AtomicReference<>();
+    AtomicReference<OpenedData> data = new AtomicReference<>();
+    int first = ranks.first();
+    try (RankSigns signs = signs(ranks, members)) {
+      RankThreads.run(
+          first,
+          ranks.count(),
+          () -> {},
+          rank -> {
+            try (Membership member = members.get(rank - first)) {
+              Collectives collectives = signs.watch(member.collectives());
+              TrainingResult own = asMember(ranks, signs, collectives, data, store, threads);
+              if (rank == first) {
+                result.set(own);
+              }
+            }
+          });
     }
+    if (first == 0) {
+      listener.ended(result.get());
+    }
+    return result.get();
+  }
+
+  private RankSigns signs(LocalRanks ranks, List<Membership> members) {
+    try {
+      return RankSigns.start(config, environment, ranks.first(), ranks.count(), ranks.worldSize());
+    } catch (RuntimeException e) {
+      LocalRanks.leave(members, e.getMessage());
+      throw e;
+    }
+  }
+
+  /**
+   * One rank.
+   *
+   * @param data that the ranks of this process share, opened by the first of them
+   */
+  private TrainingResult asMember(
+      LocalRanks ranks,
+      RankSigns signs,
+      Collectives collectives,
+      AtomicReference<OpenedData> data,
+      CheckpointStore store,
+      int threads)
+      throws InterruptedException {
+    boolean leads = collectives.rank() == 0;
+    boolean opens = collectives.rank() == ranks.first();
+    LongWork work = longWork(collectives);
+    try (LeaderSeat seat =
+        work.await(
+            "finding the checkpoint",
+            () ->
+                leads
+                    ? LeaderSeat.take(config, options, store, listener, patience(ranks.process()))
+                    : null)) {
+      RankRun rank = rankRun(signs, collectives, Optional.ofNullable(seat), store, threads);
+      Optional<Checkpoint> checkpoint = rank.agree();
+      // Rank 0 tokenizes what is not tokenized yet; the others find it done.
+      prepare(work, checkpoint, leads, data);
+      prepare(work, checkpoint, opens && !leads, data);
+      return rank.train(checkpoint, data.get());
+    } catch (LongWork.Stopped e) {
+      throw e; // All ranks leave alike: nobody is to be told of a failure.
+    } catch (RuntimeException | InterruptedException | Error e) {
+      signs.describe(e);
+      collectives.abort(String.valueOf(e.getMessage()));
+      throw e;
+    }
+  }
+
+  private RankRun rankRun(
+      RankSigns signs,
+      Collectives collectives,
+      Optional<LeaderSeat> seat,
+      CheckpointStore store,
+      int threads) {
+    return new RankRun(
+        config, options, listener, signs, collectives, seat, store, longWork(collectives), threads);
   }
 
   /** How long to wait for a process before this one that has not quite ended yet. */
@@ -169,85 +219,23 @@ public final class Trainer {
     return new LongWork(collectives, options.stop(), config.parallelism().longWorkTimeout());
   }
 
-  /** The data, prepared where need be; null where it is not this rank's turn. */
-  private OpenedData prepare(LongWork work, Optional<Checkpoint> checkpoint, boolean mine) {
+  /**
+   * The data, prepared where need be; where it is not this rank's turn, another one's is awaited.
+   */
+  private void prepare(
+      LongWork work,
+      Optional<Checkpoint> checkpoint,
+      boolean mine,
+      AtomicReference<OpenedData> data) {
     DataHistory history = new DataHistory(config, checkpoint, options.mayChangeData());
     PreparationMessages messages = new PreparationMessages(listener, options.stop(), work);
-    return work.awaitUnlessStopped(
-        "preparing data", () -> mine ? RunData.open(config, history, messages) : null);
-  }
-
-  private TrainingResult train(
-      RankSigns signs,
-      Collectives collectives,
-      Optional<LeaderSeat> seat,
-      CheckpointStore store,
-      Optional<Checkpoint> checkpoint,
-      OpenedData data,
-      int threads)
-      throws InterruptedException {
-    ComputeThreads.set(threads);
-    try (RankTrainer rank = new RankTrainer(config, collectives, signs, data.stream(), threads)) {
-      rank.tell(listener);
-      rank.start(checkpoint, longWork(collectives));
-      try (CheckpointSaver saver =
-          new CheckpointSaver(
-              config, collectives, longWork(collectives), store, data, rank, listener)) {
-        StepReport report =
-            seat.map(taken -> leaderReport(taken, collectives, rank, data)).orElse(StepReport.NONE);
-        return loop(collectives, rank, saver, report);
-      }
-    }
-  }
-
-  private TrainingResult loop(
-      Collectives collectives, RankTrainer rank, CheckpointSaver saver, StepReport report)
-      throws InterruptedException {
-    Optional<RunEvaluation> evaluation =
-        RunEvaluation.of(config, options.stop(), collectives, rank, listener);
-    try {
-      return new RankLoop(config, options.stop(), rank, saver, evaluation, report).run();
-    } finally {
-      evaluation.ifPresent(RunEvaluation::close);
-    }
-  }
-
-  /** All ranks go on from the checkpoint that rank 0 found. */
-  private static Optional<Checkpoint> agree(
-      Collectives collectives, Optional<LeaderSeat> seat, CheckpointStore store) {
-    Optional<Checkpoint> found = seat.flatMap(LeaderSeat::checkpoint);
-    String step = found.map(checkpoint -> Long.toString(checkpoint.step())).orElse("");
-    byte[] agreed = collectives.broadcastBytes(step.getBytes(StandardCharsets.US_ASCII), 0);
-    if (seat.isPresent()) {
-      return found;
-    }
-    String text = new String(agreed, StandardCharsets.US_ASCII);
-    return text.isEmpty() ? Optional.empty() : Optional.of(store.open(Long.parseLong(text)));
-  }
-
-  private StepReport leaderReport(
-      LeaderSeat seat, Collectives collectives, RankTrainer rank, OpenedData data) {
-    seat.record(data.changes());
-    double peak =
-        collectives.worldSize() * PeakFlops.measure(rank.manager(), RankTrainer.typeOf(config));
-    listener.started(
-        new RunSummary(
-            config.model().parameterCount(),
-            collectives.worldSize(),
-            Math.toIntExact(config.rowsPerStep()),
-            rank.stepsDone(),
-            config.totalSteps(),
-            config.training().globalBatchTokens(),
-            ModelFlops.perToken(config.model(), config.training().sequenceLength()),
-            peak,
-            rank.groups().table()));
-    return new LeaderReport(
-        config,
-        collectives.worldSize(),
-        data,
-        seat.log(),
-        listener,
-        peak,
-        rank.guardState().skipped());
+    work.awaitUnlessStopped(
+        "preparing data",
+        () -> {
+          if (mine) {
+            data.set(RunData.open(config, history, messages));
+          }
+          return null;
+        });
   }
 }

@@ -2,10 +2,12 @@ package org.pretrain4j.trainer.parallel.backend;
 
 import java.time.Duration;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.pretrain4j.configuration.Spelled;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.parallel.cluster.Rendezvous;
+import org.pretrain4j.trainer.parallel.cluster.Store;
 import org.pretrain4j.trainer.parallel.cluster.World;
 import org.pretrain4j.trainer.parallel.mpi.MpiCollectives;
 import org.pretrain4j.trainer.parallel.nccl.NcclCollectives;
@@ -78,6 +80,21 @@ public enum Backend {
       Duration joining,
       Duration timeout,
       Map<String, String> environment) {
+    return join(world, memory, () -> Rendezvous.join(world, run, joining), timeout, environment);
+  }
+
+  /**
+   * Joins ranks that share a store.
+   *
+   * @param meet gives the store that all ranks share, once they have come; called only by engines
+   *     that need one
+   */
+  Membership join(
+      World world,
+      Memory memory,
+      Supplier<Store> meet,
+      Duration timeout,
+      Map<String, String> environment) {
     Backend engine = choose(world, memory);
     if (world.isSingle() && memory == Memory.HOST) {
       return new Membership(new SoloCollectives(), null);
@@ -86,7 +103,7 @@ public enum Backend {
       return new Membership(
           MpiCollectives.join(world.rank(), world.worldSize(), timeout, environment), null);
     }
-    Rendezvous store = Rendezvous.join(world, run, joining);
+    Store store = meet.get();
     try {
       return new Membership(
           engine == NCCL

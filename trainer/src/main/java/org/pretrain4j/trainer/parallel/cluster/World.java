@@ -5,11 +5,11 @@ import java.util.Map;
 import org.pretrain4j.configuration.UserException;
 
 /**
- * This process among those of the run.
+ * This process among those of the run, or, after {@link #rankOf}, one of its ranks among all.
  *
  * @param rank from 0 to worldSize - 1
  * @param worldSize number of processes
- * @param localRank among the processes of this machine; also the number of the GPU to take
+ * @param localRank among those of this machine; also the number of the GPU to take
  * @param masterAddress host of rank 0; null if the launcher doesn't say
  * @param masterPort TCP port of rank 0's rendezvous
  * @param source who said so
@@ -70,6 +70,22 @@ public record World(
   public static int localRanks(Map<String, String> environment) {
     WorldDiscovery found = new WorldDiscovery(environment);
     return Math.max(1, found.number(List.of("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"), 1));
+  }
+
+  /**
+   * The place of a rank that is a thread of this process, where every process has equally many:
+   * those of process 0 come first, then those of process 1.
+   *
+   * @param thread from 0 to ranksPerProcess - 1
+   */
+  public World rankOf(int thread, int ranksPerProcess) {
+    return new World(
+        Math.addExact(Math.multiplyExact(rank, ranksPerProcess), thread),
+        Math.multiplyExact(worldSize, ranksPerProcess),
+        localRank * ranksPerProcess + thread,
+        masterAddress,
+        masterPort,
+        source);
   }
 
   /** Whether this is one process alone. */

@@ -19,12 +19,22 @@ final class RankProcess {
   private static final int REMEMBERED = 50;
 
   private final int rank;
+  private final String name;
   private final Process process;
   private final Thread reader;
   private final Deque<String> last = new ArrayDeque<>();
 
-  RankProcess(int rank, ProcessBuilder builder, Consumer<String> output) throws IOException {
+  /**
+   * Starts it.
+   *
+   * @param rank the first of its ranks
+   * @param count its ranks
+   * @param output gets each line of its output
+   */
+  RankProcess(int rank, int count, ProcessBuilder builder, Consumer<String> output)
+      throws IOException {
     this.rank = rank;
+    name = count == 1 ? "rank " + rank : "ranks " + rank + "-" + (rank + count - 1);
     process = builder.redirectErrorStream(true).start();
     process.getOutputStream().close();
     reader =
@@ -37,7 +47,7 @@ final class RankProcess {
     try (BufferedReader lines =
         new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        output.accept("[rank " + rank + "] " + line);
+        output.accept("[" + name + "] " + line);
         synchronized (last) {
           last.add(line);
           if (last.size() > REMEMBERED) {
@@ -46,10 +56,11 @@ final class RankProcess {
         }
       }
     } catch (IOException e) {
-      LOG.debug("the output of rank {} ends: {}", rank, e.toString());
+      LOG.debug("the output of {} ends: {}", name, e.toString());
     }
   }
 
+  /** The first of its ranks. */
   int rank() {
     return rank;
   }
@@ -111,7 +122,11 @@ final class RankProcess {
         }
       }
     }
-    return "rank " + rank + " " + how + (error.isEmpty() ? "" : ": " + error);
+    return (name.startsWith("ranks") ? "the process of " : "")
+        + name
+        + " "
+        + how
+        + (error.isEmpty() ? "" : ": " + error);
   }
 
   private static String signal(int number) {

@@ -3,11 +3,12 @@ package org.pretrain4j.trainer.parallel.faults;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Finds the rank that the others wait for, from the time that each rank spends on its own work in
- * each step, over a window of steps. Time spent waiting for collectives must be left out: it is
- * equal on all ranks by construction, however slow one of them is.
+ * each step, over a window of steps. Time spent waiting for collectives is no part of it: with it
+ * the sum would be equal on all ranks, however slow one of them is.
  */
 public final class Stragglers {
   /**
@@ -17,19 +18,29 @@ public final class Stragglers {
    * @param seconds a step of this rank, median over the window
    * @param usual a step, median over ranks of the same
    * @param worst 99th percentile of this rank
+   * @param waits seconds a step that this rank waits for others, median over the window
+   * @param othersWait median over ranks of the same
    */
   public record Straggler(
-      int rank, String phase, double phaseSeconds, double seconds, double usual, double worst) {
+      int rank,
+      String phase,
+      double phaseSeconds,
+      double seconds,
+      double usual,
+      double worst,
+      double waits,
+      double othersWait) {
     /** One line. */
     public String describe() {
-      return "rank %d lags: %.3f s of work a step (99th percentile %.3f s), the others %.3f s; most of it in %s (%.3f s)"
-          .formatted(rank, seconds, worst, usual, phase, phaseSeconds);
+      return "rank %d lags: %.3f s of work a step (99th percentile %.3f s), the others %.3f s; most of it in %s (%.3f s); it waits %.3f s for others, they %.3f s"
+          .formatted(rank, seconds, worst, usual, phase, phaseSeconds, waits, othersWait);
     }
   }
 
   private final List<String> phases;
   private final double factor;
   private final double[][][] window;
+  private final double[][] waiting;
   private int steps;
 
   /**
@@ -43,14 +54,17 @@ public final class Stragglers {
     this.phases = List.copyOf(phases);
     this.factor = factor;
     this.window = new double[window][worldSize][phases.size()];
+    this.waiting = new double[window][worldSize];
   }
 
   /**
    * Notes one step.
    *
-   * @param seconds [rank][phase]
+   * @param seconds [rank][phase] of own work
+   * @param waited [rank] for others
    */
-  public void add(double[][] seconds) {
+  public void add(double[][] seconds, double[] waited) {
+    waiting[steps % window.length] = waited.clone();
     double[][] slot = window[steps % window.length];
     for (int rank = 0; rank < slot.length; rank++) {
       System.arraycopy(seconds[rank], 0, slot[rank], 0, phases.size());
@@ -96,7 +110,13 @@ public final class Stragglers {
             percentile(times(slowest, worstPhase), 0.5),
             medians[slowest],
             usual,
-            percentile(totals(slowest), 0.99)));
+            percentile(totals(slowest), 0.99),
+            waits(slowest),
+            percentile(IntStream.range(0, ranks).mapToDouble(this::waits).toArray(), 0.5)));
+  }
+
+  private double waits(int rank) {
+    return percentile(Arrays.stream(waiting).mapToDouble(step -> step[rank]).toArray(), 0.5);
   }
 
   private double[] totals(int rank) {

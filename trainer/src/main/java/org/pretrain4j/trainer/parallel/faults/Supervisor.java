@@ -136,8 +136,10 @@ public final class Supervisor {
     List<RankProcess> processes = new ArrayList<>();
     try {
       int port = freePort();
-      for (int rank = 0; rank < config.ranks(); rank++) {
-        RankProcess process = new RankProcess(rank, builder(rank, number, port), output);
+      for (int index = 0; index < config.processes(); index++) {
+        int first = index * config.ranksPerProcess();
+        RankProcess process =
+            new RankProcess(first, config.ranksPerProcess(), builder(index, number, port), output);
         processes.add(process);
         process.process().onExit().thenRun(() -> ended.add(process));
       }
@@ -155,14 +157,14 @@ public final class Supervisor {
     }
   }
 
-  private ProcessBuilder builder(int rank, int attempt, int port) {
+  private ProcessBuilder builder(int index, int attempt, int port) {
     ProcessBuilder builder = new ProcessBuilder(config.command());
     Map<String, String> environment = builder.environment();
     environment.putAll(config.environment());
-    environment.put("RANK", Integer.toString(rank));
-    environment.put("WORLD_SIZE", Integer.toString(config.ranks()));
-    environment.put("LOCAL_RANK", Integer.toString(rank));
-    environment.put("LOCAL_WORLD_SIZE", Integer.toString(config.ranks()));
+    environment.put("RANK", Integer.toString(index));
+    environment.put("WORLD_SIZE", Integer.toString(config.processes()));
+    environment.put("LOCAL_RANK", Integer.toString(index));
+    environment.put("LOCAL_WORLD_SIZE", Integer.toString(config.processes()));
     environment.put("MASTER_ADDR", "127.0.0.1");
     environment.put("MASTER_PORT", Integer.toString(port));
     environment.put(SupervisorConfig.ATTEMPT, Integer.toString(attempt));
@@ -188,7 +190,7 @@ public final class Supervisor {
         if (culprits != null) {
           output.accept("the run hangs: " + culprits);
           if (culprits.first() >= 0) {
-            processes.get(culprits.first()).dumpThreads();
+            processes.get(culprits.first() / config.ranksPerProcess()).dumpThreads();
             Thread.sleep(POLL);
           }
           end(processes);
@@ -257,9 +259,11 @@ public final class Supervisor {
     long limit = config.hangTimeout().toMillis();
     boolean hangs = !begun;
     for (RankProcess process : processes) {
-      FlightRecord record = records.get(process.rank());
-      if (record != null && process.isAlive()) {
-        hangs |= now - Math.min(record.beatMillis(), record.sinceMillis()) > limit;
+      for (int i = 0; i < config.ranksPerProcess(); i++) {
+        FlightRecord record = records.get(process.rank() + i);
+        if (record != null && process.isAlive()) {
+          hangs |= now - Math.min(record.beatMillis(), record.sinceMillis()) > limit;
+        }
       }
     }
     if (!hangs) {

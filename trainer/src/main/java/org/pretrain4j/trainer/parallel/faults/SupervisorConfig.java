@@ -10,7 +10,8 @@ import org.pretrain4j.configuration.UserException;
 /**
  * What a {@link Supervisor} starts, and when it gives up.
  *
- * @param ranks number of processes
+ * @param processes how many
+ * @param ranksPerProcess ranks of each of them, as its threads
  * @param command of each process
  * @param environment added to the supervisor's own
  * @param records folder of the ranks' flight records
@@ -24,7 +25,8 @@ import org.pretrain4j.configuration.UserException;
  * @param finalExitCodes after which starting again is of no use
  */
 public record SupervisorConfig(
-    int ranks,
+    int processes,
+    int ranksPerProcess,
     List<String> command,
     Map<String, String> environment,
     Path records,
@@ -48,8 +50,11 @@ public record SupervisorConfig(
   public static final Set<Integer> FINAL = Set.of(2, 4, Supervisor.SAVED);
 
   public SupervisorConfig {
-    if (ranks < 1) {
-      throw new UserException("--ranks is " + ranks + ", expected 1 or more");
+    if (processes < 1) {
+      throw new UserException("--ranks is " + processes + ", expected 1 or more");
+    }
+    if (ranksPerProcess < 1) {
+      throw new UserException("a process with " + ranksPerProcess + " ranks, expected 1 or more");
     }
     if (restarts < 0) {
       throw new UserException("the number of restarts is " + restarts + ", expected 0 or more");
@@ -59,10 +64,16 @@ public record SupervisorConfig(
     finalExitCodes = Set.copyOf(finalExitCodes);
   }
 
-  /** A usual configuration. */
+  /** Ranks of all processes. */
+  int ranks() {
+    return processes * ranksPerProcess;
+  }
+
+  /** A usual configuration of processes that are a rank each. */
   public static SupervisorConfig of(int ranks, List<String> command, Path records) {
     return new SupervisorConfig(
         ranks,
+        1,
         command,
         Map.of(),
         records,

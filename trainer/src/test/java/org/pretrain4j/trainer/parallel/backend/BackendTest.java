@@ -6,7 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.ServerSocket;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -15,6 +18,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.parallel.RankThreads;
 import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.parallel.backend.Backend.Memory;
 import org.pretrain4j.trainer.parallel.cluster.World;
@@ -84,6 +88,24 @@ class BackendTest {
       assertEquals(110, first.get());
       assertEquals(110, second.get());
     }
+  }
+
+  @Test
+  void ranksOfASingleProcessMeetWithoutAPort() throws Exception {
+    LocalRanks ranks = new LocalRanks(World.single(), 3);
+    List<Membership> members = ranks.join(Backend.TCP, Memory.HOST, "run", LONG, LONG, Map.of());
+    List<Long> sums = new CopyOnWriteArrayList<>();
+    RankThreads.run(
+        ranks.first(),
+        ranks.count(),
+        () -> {},
+        rank -> {
+          try (Membership member = members.get(rank)) {
+            assertEquals(rank, member.collectives().rank());
+            sums.add(Arrays.stream(member.collectives().allGatherLong(10 + rank)).sum());
+          }
+        });
+    assertEquals(List.of(33L, 33L, 33L), sums);
   }
 
   private static long sum(int rank, int port) {

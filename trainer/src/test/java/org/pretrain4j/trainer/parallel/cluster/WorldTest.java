@@ -136,4 +136,14 @@ class WorldTest {
   void theFirstHostOfANodeListIsTheMaster(String nodes, String first) {
     assertEquals(first, WorldDiscovery.firstHost(nodes));
   }
+
+  @Test
+  void ranksThatAreThreadsAreCountedProcessByProcess() {
+    World process = new World(3, 48, 0, "node0", 29_500, World.Source.SLURM);
+    assertEquals(new World(24, 384, 0, "node0", 29_500, World.Source.SLURM), process.rankOf(0, 8));
+    assertEquals(new World(31, 384, 7, "node0", 29_500, World.Source.SLURM), process.rankOf(7, 8));
+    World secondOfItsMachine = new World(1, 2, 1, "node0", 29_500, World.Source.TORCHRUN);
+    assertEquals(6, secondOfItsMachine.rankOf(2, 4).localRank(), "the number of its GPU");
+    assertEquals(process, process.rankOf(0, 1));
+  }
 }

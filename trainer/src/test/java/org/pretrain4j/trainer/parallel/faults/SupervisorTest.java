@@ -39,6 +39,7 @@ class SupervisorTest {
     return new Supervisor(
         new SupervisorConfig(
             ranks,
+            1,
             command,
             Map.of("GREETING", "hello"),
             folder.resolve("records"),

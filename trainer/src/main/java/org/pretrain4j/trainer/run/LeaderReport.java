@@ -20,8 +20,10 @@ final class LeaderReport implements StepReport {
   private final StagePlan plan;
   private final int dataChanges;
   private final MetricsLog log;
+  private final MetricsLog rankLog;
   private final TrainingListener listener;
   private final RankPace pace;
+  private final RankPhases phases;
   private final double idleShare;
   private long skippedSteps;
   private double garbageCollection = GarbageCollectionTime.seconds();
@@ -30,7 +32,7 @@ final class LeaderReport implements StepReport {
       RunConfig config,
       int worldSize,
       OpenedData data,
-      MetricsLog log,
+      LeaderSeat seat,
       TrainingListener listener,
       double peakFlops,
       long skippedSteps) {
@@ -40,10 +42,12 @@ final class LeaderReport implements StepReport {
     this.stream = data.stream();
     this.plan = stream.plan();
     this.dataChanges = data.changes().size();
-    this.log = log;
+    this.log = seat.log();
+    this.rankLog = seat.rankLog();
     this.listener = listener;
     this.skippedSteps = skippedSteps;
     this.pace = new RankPace(Math.toIntExact(config.rowsPerStep()), worldSize);
+    this.phases = new RankPhases(worldSize, config.totalSteps());
     this.idleShare = new RowDeal(config.rowsPerStep(), worldSize).idleShare();
   }
 
@@ -94,6 +98,7 @@ final class LeaderReport implements StepReport {
             datasetEpochs,
             dataChanges);
     log.write(metrics);
+    phases.add(stepsDone, outcome.work()).ifPresent(rankLog::write);
     listener.step(metrics);
   }
 

@@ -14,17 +14,19 @@ import org.pretrain4j.trainer.model.ModelLayout;
 final class LeaderSeat implements AutoCloseable {
   private final RunFolder folder;
   private final MetricsLog log;
+  private final MetricsLog rankLog;
   private final Optional<Checkpoint> checkpoint;
   private final TrainingListener listener;
 
   private LeaderSeat(
       RunFolder folder,
-      MetricsLog log,
+      long stepsDone,
       Optional<Checkpoint> checkpoint,
       TrainingListener listener) {
     this.listener = listener;
     this.folder = folder;
-    this.log = log;
+    this.log = new MetricsLog(folder.path(), stepsDone);
+    this.rankLog = new MetricsLog(folder.path(), RankPhases.FILE_NAME, stepsDone);
     this.checkpoint = checkpoint;
   }
 
@@ -49,7 +51,7 @@ final class LeaderSeat implements AutoCloseable {
       listener.folder(folder.path());
       folder.write(config);
       long done = checkpoint.map(Checkpoint::step).orElse(0L);
-      return new LeaderSeat(folder, new MetricsLog(folder.path(), done), checkpoint, listener);
+      return new LeaderSeat(folder, done, checkpoint, listener);
     } catch (RuntimeException e) {
       folder.close();
       throw e;
@@ -99,12 +101,16 @@ final class LeaderSeat implements AutoCloseable {
     return log;
   }
 
+  /** What each rank spends its time on. */
+  MetricsLog rankLog() {
+    return rankLog;
+  }
+
   @Override
   public void close() {
-    try {
+    try (folder;
+        rankLog) {
       log.close();
-    } finally {
-      folder.close();
     }
   }
 }

@@ -48,7 +48,7 @@ final class RankPace {
       int own = RowShare.of(rows, rank, ranks).count();
       seconds[rank] = work.get(rank).scaled(own == 0 ? 0 : most / own).phases();
     }
-    stragglers.add(seconds);
+    stragglers.add(seconds, work.stream().mapToDouble(RankWork::communication).toArray());
     step++;
     if (ranks == 1 || rows < ranks || step < warnAgainAt) {
       return Optional.empty();

@@ -23,6 +23,7 @@ import org.pretrain4j.trainer.optim.LearningRateSchedule;
 import org.pretrain4j.trainer.optim.ParameterGroups;
 import org.pretrain4j.trainer.optim.StepGuard;
 import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.Pending;
 import org.pretrain4j.trainer.parallel.faults.FaultInjector;
 import org.pretrain4j.trainer.parallel.faults.FlightRecorder;
 import org.pretrain4j.trainer.sharding.Buckets;
@@ -59,6 +60,7 @@ final class RankTrainer implements AutoCloseable {
   private TrainingListener listener = new TrainingListener() {};
   private long step;
   private double optimizerSeconds;
+  private double communicationSeconds;
 
   /** What a step came to, the same on all ranks but for the times. */
   record StepOutcome(
@@ -188,11 +190,12 @@ final class RankTrainer implements AutoCloseable {
       pass.run(batch, gradients);
       targets += batch.targetCount();
     }
-    times.passes(pass.clock().drain());
+    times.passes(pass.clock().drain(), recorder.exposedSeconds() - exposedBefore);
     enter("communication");
     gradients.finishStep();
     StepOutcome outcome = update(bad, targets, stopWanted, times);
-    times.communication(recorder.exposedSeconds() - exposedBefore);
+    communicationSeconds = recorder.exposedSeconds() - exposedBefore;
+    times.communication(communicationSeconds);
     step++;
     return outcome;
   }
@@ -207,7 +210,12 @@ final class RankTrainer implements AutoCloseable {
     double lossSum = bad.loss() ? Double.NaN : lossOfPasses;
     StepExchange all =
         StepExchange.of(
-            collectives, targets, lossSum, squares, stopWanted, times.work(optimizerSeconds));
+            collectives,
+            targets,
+            lossSum,
+            squares,
+            stopWanted,
+            times.work(optimizerSeconds, communicationSeconds));
     double mean = 1.0 / all.targets();
     double norm = GradientNorm.norm(all.squares(), mean);
     double learningRate = schedule.at(step);
@@ -220,11 +228,13 @@ final class RankTrainer implements AutoCloseable {
       enter("optimizer");
       long start = System.nanoTime();
       long update = step + 1 - guard.skipped();
-      shard.update(adamW, groups, gradients, weights, update, learningRate, clip * mean);
+      Pending weightsThere =
+          shard.update(
+              adamW, groups, gradients, weights, collectives, update, learningRate, clip * mean);
       optimizerSeconds = (System.nanoTime() - start) * 1e-9;
       times.optimizer(optimizerSeconds);
       enter("communication");
-      OptimizerShard.gather(weights, buckets, collectives);
+      weightsThere.await();
     }
     return new StepOutcome(
         all.loss(), norm, learningRate, decision, all.stopWanted(), all.work(), times);

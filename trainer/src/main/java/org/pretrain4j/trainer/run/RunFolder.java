@@ -22,8 +22,8 @@ import org.pretrain4j.configuration.UserException;
 
 /**
  * The folder of a run on the local disk: {@code config.yaml} (resolved), {@code metrics.jsonl},
- * {@code train.log}, {@code data-changes.json} if there were any. Locked while a process trains in
- * it.
+ * {@code ranks.jsonl}, {@code train.log}, {@code data-changes.json} if there were any. Locked while
+ * a process trains in it.
  */
 final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.yaml";

@@ -11,6 +11,7 @@ final class StepTimes {
   private final Map<String, Double> phases = new LinkedHashMap<>();
   private double data;
   private double dataWait;
+  private double waitedInPasses;
   private double communication;
   private double optimizer;
   private double seconds;
@@ -25,7 +26,13 @@ final class StepTimes {
     dataWait = waited;
   }
 
-  void passes(Map<Phase, Double> seconds) {
+  /**
+   * The passes are done.
+   *
+   * @param waited seconds of them that went by in waiting for other ranks
+   */
+  void passes(Map<Phase, Double> seconds, double waited) {
+    waitedInPasses = waited;
     seconds.forEach((phase, time) -> phases.put(phase.name().toLowerCase(Locale.ROOT), time));
   }
 
@@ -62,15 +69,17 @@ final class StepTimes {
     return all;
   }
 
-  /** What this rank worked, without waiting for others. */
-  RankWork work(double optimizerBefore) {
+  /** What this rank worked, and how long it waited for others in the step before. */
+  RankWork work(double optimizerBefore, double communicationBefore) {
     return new RankWork(
         data,
         phases.getOrDefault("embedding", 0.0)
             + phases.getOrDefault("forward", 0.0)
             + phases.getOrDefault("head", 0.0),
-        phases.getOrDefault("backward", 0.0),
-        optimizerBefore);
+        // Gradients travel while it goes on, and may have to be waited for.
+        Math.max(0, phases.getOrDefault("backward", 0.0) - waitedInPasses),
+        optimizerBefore,
+        communicationBefore);
   }
 
   private static double secondsSince(long start) {

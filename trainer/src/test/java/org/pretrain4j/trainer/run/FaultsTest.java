@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -173,6 +174,7 @@ final class FaultsTest {
     assertEquals(1, warnings.size(), warnings::toString);
     assertTrue(warnings.getFirst().startsWith("rank 2 lags: "), warnings.getFirst());
     assertTrue(warnings.getFirst().contains("most of it in data ("), warnings.getFirst());
+    assertTrue(warnings.getFirst().contains("; it waits 0.0"), warnings.getFirst());
     List<JsonNode> steps = run.metrics();
     JsonNode last = steps.getLast();
     // Of most steps: in a single one a machine that does other things may hold up any rank.
@@ -181,6 +183,29 @@ final class FaultsTest {
     assertTrue(median(steps, "communication_seconds") >= 0.1, "rank 0 waits for it");
     // Eight rows for three ranks: two of them have three, and the third waits for a ninth.
     assertEquals(1 - 8 / 9.0, last.get("idle_share").doubleValue(), 1e-12);
+  }
+
+  @Test
+  void thePhasesOfEveryRankTellWhoWaitsForWhom() throws Exception {
+    SmallRun run =
+        withFault(
+            new SmallRun(temp.resolve("run"), 6, "fp32", 2, 100),
+            "kind: slow, step: 0, rank: 1, steps: 6, seconds: 0.2");
+    run.train();
+    List<String> lines = Files.readAllLines(temp.resolve("run").resolve("ranks.jsonl"));
+    assertEquals(1, lines.size(), lines::toString);
+    JsonNode phases = new ObjectMapper().readTree(lines.getFirst());
+    assertEquals(6, phases.get("step").intValue());
+    for (String phase : List.of("data", "forward", "backward", "communication", "optimizer")) {
+      assertEquals(2, phases.get(phase).size(), phase);
+    }
+    assertTrue(phases.get("data").get(1).doubleValue() > 0.15, phases::toString);
+    // That of the first step is told with the second.
+    JsonNode communication = phases.get("communication");
+    assertTrue(communication.get(0).doubleValue() > 0.12, phases::toString);
+    assertTrue(
+        communication.get(1).doubleValue() < communication.get(0).doubleValue() / 2,
+        phases::toString);
   }
 
   private static double median(List<JsonNode> steps, String key) {

@@ -1,0 +1,66 @@
+package org.pretrain4j.trainer.run;
+
+import java.util.List;
+import java.util.Optional;
+
+/** Sums what each rank spends in each phase, for a line of {@value #FILE_NAME} now and then. */
+final class RankPhases {
+  static final String FILE_NAME = "ranks.jsonl";
+
+  /** Steps between two lines: a line grows with the number of ranks. */
+  private static final int INTERVAL = 20;
+
+  /**
+   * A line: mean seconds a step of each rank, in the order of ranks.
+   *
+   * @param step number of steps done
+   * @param steps over which it is the mean
+   * @param communication waiting for other ranks
+   */
+  record Line(
+      long step,
+      int steps,
+      double[] data,
+      double[] forward,
+      double[] backward,
+      double[] communication,
+      double[] optimizer) {}
+
+  private final long totalSteps;
+  private final double[][] sums;
+  private int steps;
+
+  RankPhases(int worldSize, long totalSteps) {
+    this.totalSteps = totalSteps;
+    this.sums = new double[5][worldSize];
+  }
+
+  /** Notes a step; a line where one is due. */
+  Optional<Line> add(long stepsDone, List<RankWork> work) {
+    steps++;
+    for (int rank = 0; rank < work.size(); rank++) {
+      RankWork own = work.get(rank);
+      sums[0][rank] += own.data();
+      sums[1][rank] += own.forward();
+      sums[2][rank] += own.backward();
+      sums[3][rank] += own.communication();
+      sums[4][rank] += own.optimizer();
+    }
+    if (stepsDone % INTERVAL != 0 && stepsDone != totalSteps) {
+      return Optional.empty();
+    }
+    Line line = new Line(stepsDone, steps, mean(0), mean(1), mean(2), mean(3), mean(4));
+    steps = 0;
+    return Optional.of(line);
+  }
+
+  /** To tenths of a millisecond; the sum begins again. */
+  private double[] mean(int phase) {
+    double[] means = new double[sums[phase].length];
+    for (int rank = 0; rank < means.length; rank++) {
+      means[rank] = Math.round(1e4 * sums[phase][rank] / steps) / 1e4;
+      sums[phase][rank] = 0;
+    }
+    return means;
+  }
+}

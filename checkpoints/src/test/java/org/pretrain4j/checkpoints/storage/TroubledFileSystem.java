@@ -5,6 +5,7 @@ import java.net.URI;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
@@ -13,10 +14,10 @@ import org.apache.hadoop.util.Progressable;
 
 /** The local disk under the scheme {@code troubled}, with whatever trouble a test wants. */
 public final class TroubledFileSystem extends RawLocalFileSystem {
-  /** Is asked before each file is created, and may fail or take its time. */
+  /** Is asked before each file is created or opened, and may fail or take its time. */
   @FunctionalInterface
   public interface Trouble {
-    void beforeCreating(String path) throws IOException;
+    void before(String path) throws IOException;
   }
 
   public static final Trouble NONE = path -> {};
@@ -39,6 +40,9 @@ public final class TroubledFileSystem extends RawLocalFileSystem {
         });
   }
 
+  /** As {@link #TROUBLE}, but before a file is opened to be read. */
+  public static final AtomicReference<Trouble> READING = new AtomicReference<>(NONE);
+
   @Override
   public String getScheme() {
     return "troubled";
@@ -59,7 +63,7 @@ public final class TroubledFileSystem extends RawLocalFileSystem {
       long blockSize,
       Progressable progress)
       throws IOException {
-    TROUBLE.get().beforeCreating(path.toString());
+    TROUBLE.get().before(path.toString());
     return super.create(path, permission, overwrite, bufferSize, replication, blockSize, progress);
   }
 
@@ -72,7 +76,13 @@ public final class TroubledFileSystem extends RawLocalFileSystem {
       long blockSize,
       Progressable progress)
       throws IOException {
-    TROUBLE.get().beforeCreating(path.toString());
+    TROUBLE.get().before(path.toString());
     return super.create(path, overwrite, bufferSize, replication, blockSize, progress);
+  }
+
+  @Override
+  public FSDataInputStream open(Path path, int bufferSize) throws IOException {
+    READING.get().before(path.toString());
+    return super.open(path, bufferSize);
   }
 }

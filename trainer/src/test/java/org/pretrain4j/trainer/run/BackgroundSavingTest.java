@@ -38,6 +38,10 @@ final class BackgroundSavingTest {
 
   /** A run whose checkpoints lie on the troubled disk. */
   private RunConfig config(int ranks, String... keys) {
+    return config(temp, ranks, keys);
+  }
+
+  static RunConfig config(Path temp, int ranks, String... keys) {
     SmallRun run = new SmallRun(temp.resolve("run"), STEPS, "bf16", ranks, 4);
     StringBuilder checkpoints = new StringBuilder("checkpoints:\n  folder: \"troubled://");
     checkpoints.append(temp.resolve("disk")).append("\"\n");

@@ -74,6 +74,34 @@ final class LongWorkTest {
   }
 
   @Test
+  void workThatStopsBeforeItsRankHasToldTheOthersEndsThemAlike() throws Exception {
+    Queue<Integer> stopped = new ConcurrentLinkedQueue<>();
+    InProcessGroup.run(
+        3,
+        LONG,
+        collectives -> {
+          StopRequest own = new StopRequest();
+          LongWork work = new LongWork(collectives, own, LONG);
+          LongWork.Stopped seen =
+              assertThrows(
+                  LongWork.Stopped.class,
+                  () ->
+                      work.awaitUnlessStopped(
+                          "preparing",
+                          () -> {
+                            if (collectives.rank() == 1) {
+                              own.stop();
+                              throw new LongWork.Stopped();
+                            }
+                            return null;
+                          }));
+          assertTrue(own.isWanted(), seen.getMessage());
+          stopped.add(collectives.rank());
+        });
+    assertEquals(3, stopped.size());
+  }
+
+  @Test
   void whatSavesIsNotStopped() {
     StopRequest stop = new StopRequest();
     stop.stop();

@@ -11,10 +11,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.launch.plan.Gpu;
 import org.pretrain4j.trainer.bench.BenchReport;
+import org.pretrain4j.trainer.bench.DeviceCheck;
 import org.pretrain4j.trainer.bench.Machine;
 import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
+import org.pretrain4j.trainer.cuda.CudaDevice;
+import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
@@ -41,11 +46,14 @@ import picocli.CommandLine.Spec;
       "  pretrain4j bench --shape layer-3b --shape 135m --repetitions 9 --json bench.json",
       "  pretrain4j bench --shape 135m --baseline eager",
       "  pretrain4j bench --compare before.json after.json",
+      "  pretrain4j bench --device cuda",
       "  pretrain4j bench data",
       "  pretrain4j bench ranks --shape 135m --ranks 1,2"
     })
 final class BenchCommand implements Callable<Integer> {
   private static final List<String> DEFAULT_SHAPES = List.of("layer-3b", "135m-6-layers");
+  private static final List<String> GPU_SHAPES = List.of("135m-4096", "3b-4096");
+  private static final String CHECKED_SHAPE = "135m-6-layers-packed";
 
   @Spec private CommandSpec spec;
   @Mixin private BenchStepOptions step;
@@ -55,7 +63,8 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "NAME",
       description = {
         "What to measure, may be repeated: layer-3b, 135m-6-layers, 135m, 135m-6-layers-long,"
-            + " 135m-6-layers-packed, tiny (default: the first two)."
+            + " 135m-6-layers-packed, 135m-4096, 1b-4096, 3b-4096, tiny (default: the first two; on"
+            + " a GPU 135m-4096 and 3b-4096)."
       })
   private List<String> shapes = new ArrayList<>();
 
@@ -65,6 +74,16 @@ final class BenchCommand implements Callable<Integer> {
       defaultValue = "5",
       description = "Steps that count; their median is reported (default: ${DEFAULT-VALUE}).")
   private int repetitions;
+
+  @Option(
+      names = "--device",
+      paramLabel = "KIND",
+      defaultValue = "cpu",
+      description = {
+        "cpu, cuda for the first GPU, or auto (default: ${DEFAULT-VALUE}). On a GPU its numbers are"
+            + " proved first: loss and gradients of a pass in bf16 against float32 on the CPU."
+      })
+  private DeviceChoice device;
 
   @Option(
       names = "--activation-checkpointing",
@@ -108,8 +127,20 @@ final class BenchCommand implements Callable<Integer> {
     if (repetitions < 1) {
       throw new UserException("--repetitions is " + repetitions + ", expected at least 1");
     }
-    List<Shape> chosen =
-        (shapes.isEmpty() ? DEFAULT_SHAPES : shapes).stream().map(Shape::named).toList();
+    int threads = Runtime.getRuntime().availableProcessors();
+    try (ComputeDevice computes = ComputeDevice.open(device, 0, threads, System.getenv())) {
+      return measure(computes);
+    }
+  }
+
+  private int measure(ComputeDevice computes) throws IOException {
+    boolean onGpu = computes.gpu().isPresent();
+    out().println(computes.describe());
+    if (onGpu && !proves(computes)) {
+      return ExitCode.INTERNAL_ERROR.number();
+    }
+    List<String> defaults = onGpu ? GPU_SHAPES : DEFAULT_SHAPES;
+    List<Shape> chosen = (shapes.isEmpty() ? defaults : shapes).stream().map(Shape::named).toList();
     List<BenchReport> reports = new ArrayList<>();
     for (Shape shape : chosen) {
       out().println(shape.name() + ": " + shape.description());
@@ -118,16 +149,64 @@ final class BenchCommand implements Callable<Integer> {
           Optional.ofNullable(baseline).map(chosenBaseline -> Kernels.COMPOSED);
       BenchReport report =
           new StepBench(shape, step.type(), step.kernels(), checkpointing, other, repetitions)
-              .run();
+              .run(computes);
       print(report);
+      computes.gpu().ifPresent(gpu -> printMfu(gpu, report));
       reports.add(report);
     }
     out().println(ModelFlops.FORMULA);
     if (step.json() != null) {
-      BenchDocument document = new BenchDocument(ModelFlops.FORMULA, Machine.here(), reports);
+      BenchDocument document =
+          new BenchDocument(ModelFlops.FORMULA, Machine.here(computes), reports);
       Files.writeString(step.json(), JsonOutput.of(document) + System.lineSeparator());
     }
     return ExitCode.OK.number();
+  }
+
+  /** Prints what the check gives, and whether it is within the tolerances. */
+  private boolean proves(ComputeDevice computes) {
+    Shape shape = Shape.named(CHECKED_SHAPE);
+    out().println("numerics, " + shape.description() + ", bf16 here against fp32 on the CPU:");
+    out().flush();
+    DeviceCheck.Report report = new DeviceCheck(computes, shape).run();
+    line(
+        "%-18s %.6f, expected %.6f: off by %.2g, at most %.2g",
+        "loss",
+        report.loss(),
+        report.expectedLoss(),
+        report.lossError(),
+        DeviceCheck.LOSS_TOLERANCE);
+    line(
+        "%-18s off by %.2g in the L2 norm (%s), at most %.2g",
+        "worst gradient",
+        report.gradientError(),
+        report.gradient(),
+        DeviceCheck.GRADIENT_TOLERANCE);
+    if (!report.passes()) {
+      out().println("error: the GPU's numbers are outside of the tolerances; nothing was measured");
+      out().flush();
+    }
+    return report.passes();
+  }
+
+  private void printMfu(CudaDevice gpu, BenchReport report) {
+    double flops = report.flopsPerToken() * report.tokensPerSecond();
+    Optional<Gpu> known = Gpu.ofDriver(gpu.driver().name());
+    line(
+        "%-18s %.1f TFLOP/s = flops/token * tokens/s; %s",
+        "achieved",
+        flops / 1e12,
+        known
+            .map(kind -> mfu(flops, kind.peakFlops()))
+            .orElse("no published peak is known here for " + gpu.driver().name()));
+  }
+
+  private static String mfu(double flops, double peak) {
+    return String.format(
+        Locale.ROOT,
+        "MFU %.1f%% of the published %.0f TFLOP/s of dense bf16",
+        100 * flops / peak,
+        peak / 1e12);
   }
 
   private void print(BenchReport report) {

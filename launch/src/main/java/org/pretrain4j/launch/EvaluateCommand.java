@@ -26,6 +26,7 @@ import org.pretrain4j.trainer.evaluation.EvaluationResult;
 import org.pretrain4j.trainer.evaluation.RankExchange;
 import org.pretrain4j.trainer.evaluation.TaskConfig;
 import org.pretrain4j.trainer.exchange.StoredModel;
+import org.pretrain4j.trainer.libtorch.Managers;
 import org.pretrain4j.trainer.model.InferenceModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -121,7 +122,7 @@ final class EvaluateCommand implements Callable<Integer> {
     Storage storage = new Storage(new Configuration());
     try (StoredModel stored = source.open();
         Tokenizer tokenizer = stored.openTokenizer();
-        NDManager manager = NDManager.newBaseManager("PyTorch")) {
+        NDManager manager = Managers.host()) {
       requireVocabulary(tokenizer, stored);
       long seed = stored.run().map(run -> run.seed()).orElse(0L);
       Evaluation evaluation =

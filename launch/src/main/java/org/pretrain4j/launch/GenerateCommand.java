@@ -8,6 +8,7 @@ import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.tokens.Tokenizer;
 import org.pretrain4j.trainer.exchange.StoredModel;
+import org.pretrain4j.trainer.libtorch.Managers;
 import org.pretrain4j.trainer.model.InferenceModel;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -106,7 +107,7 @@ final class GenerateCommand implements Callable<Integer> {
     }
     try (StoredModel stored = StoredModel.open(source.place(), Optional.empty(), LOG::warn);
         Tokenizer tokenizer = stored.openTokenizer();
-        NDManager manager = NDManager.newBaseManager("PyTorch");
+        NDManager manager = Managers.host();
         InferenceModel model = stored.load(manager, stored.sequenceLength())) {
       int[] tokens = tokenizer.encode(prompt);
       if (tokens.length == 0) {

@@ -17,7 +17,7 @@ import org.pretrain4j.trainer.bench.Machine;
 
 final class BenchDocumentTest {
   private static final Machine MACHINE =
-      new Machine("a processor", 2, List.of("avx512_bf16"), true, "Linux 6", "25", "2.7.1");
+      new Machine("a processor", 2, List.of("avx512_bf16"), true, "Linux 6", "25", "2.7.1", "CPU");
 
   @TempDir private Path folder;
 
@@ -61,7 +61,7 @@ final class BenchDocumentTest {
 
   @Test
   void machinesThatDifferAreNamed() {
-    Machine other = new Machine("another", 4, List.of(), false, "Linux 6", "25", "2.7.1");
+    Machine other = new Machine("another", 4, List.of(), false, "Linux 6", "25", "2.7.1", "CPU");
     List<String> lines =
         BenchDocument.compare(
             new BenchDocument("", MACHINE, List.of()), new BenchDocument("", other, List.of()));

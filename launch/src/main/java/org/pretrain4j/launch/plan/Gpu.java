@@ -2,6 +2,8 @@ package org.pretrain4j.launch.plan;
 
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.pretrain4j.configuration.UserException;
 
@@ -38,6 +40,18 @@ public record Gpu(
           new Gpu("b200", 2_250e12, 183_359 * MIB, 900e9, 330e9),
           new Gpu("h100", 989.4e12, 81_559 * MIB, 480e9, 330e9),
           new Gpu("h200", 989.4e12, 143_771 * MIB, 480e9, 330e9));
+
+  /**
+   * The kind that a driver's name means, such as "NVIDIA H100 80GB HBM3"; none for cards with
+   * another clock or memory of the same chip.
+   */
+  public static Optional<Gpu> ofDriver(String driverName) {
+    String upper = driverName.toUpperCase(Locale.ROOT);
+    return KNOWN.stream()
+        .filter(gpu -> upper.contains(gpu.name.toUpperCase(Locale.ROOT)))
+        .filter(gpu -> !upper.contains("PCIE") && !upper.contains("NVL") && !upper.contains("MIG"))
+        .findFirst();
+  }
 
   /**
    * Looks a GPU up.

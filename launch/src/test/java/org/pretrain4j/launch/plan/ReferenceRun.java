@@ -7,6 +7,7 @@ import org.pretrain4j.checkpoints.CheckpointConfig;
 import org.pretrain4j.data.DataConfig;
 import org.pretrain4j.data.DatasetConfig;
 import org.pretrain4j.data.TokenizerConfig;
+import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -35,6 +36,7 @@ final class ReferenceRun {
         precision,
         kernels,
         ActivationCheckpointing.NONE,
+        DeviceChoice.AUTO,
         true,
         5,
         new LossSpikeConfig(LossSpikeConfig.Action.IGNORE, 128, 6));

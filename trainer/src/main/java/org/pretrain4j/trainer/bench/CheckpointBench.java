@@ -19,6 +19,7 @@ import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.RetentionPolicy;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.Managers;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
@@ -84,7 +85,7 @@ public final class CheckpointBench {
       throws IOException, InterruptedException {
     Path plain = scratch.resolve("plain");
     CheckpointStore store = CheckpointStore.open(scratch.resolve("checkpoints").toString());
-    try (NDManager manager = NDManager.newBaseManager("PyTorch");
+    try (NDManager manager = Managers.host();
         WorkerPool pool = new WorkerPool(1)) {
       ModelLayout layout = ModelLayout.of(shape.model());
       Buckets buckets = Buckets.of(layout, 1, BUCKET_ELEMENTS);

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 
@@ -19,6 +20,7 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
  * @param operatingSystem name and version
  * @param java version
  * @param libtorch version
+ * @param device that computed
  */
 public record Machine(
     String processor,
@@ -27,10 +29,11 @@ public record Machine(
     boolean mkl,
     String operatingSystem,
     String java,
-    String libtorch) {
+    String libtorch,
+    String device) {
 
-  /** This machine. */
-  public static Machine here() {
+  /** This machine, with what it computes on. */
+  public static Machine here(ComputeDevice device) {
     List<String> lines = processorLines();
     List<String> flags =
         lines.stream()
@@ -49,7 +52,8 @@ public record Machine(
         MklGemm.of(ScalarType.BFLOAT16).isPresent(),
         System.getProperty("os.name") + " " + System.getProperty("os.version"),
         Runtime.version().toString(),
-        Engine.getEngine("PyTorch").getVersion());
+        Engine.getEngine("PyTorch").getVersion(),
+        device.describe());
   }
 
   private static List<String> processorLines() {

@@ -4,8 +4,8 @@ import ai.djl.ndarray.NDManager;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
@@ -18,7 +18,6 @@ import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
-import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
 import org.pretrain4j.trainer.sharding.ShardOperators;
 
@@ -27,7 +26,9 @@ final class MeasuredStep implements AutoCloseable {
   private static final long SEED = 6;
   private static final long BUCKET_ELEMENTS = 25_000_000;
 
-  private final NDManager manager = NDManager.newBaseManager("PyTorch");
+  private final ComputeDevice device;
+  private final NDManager manager;
+  private final ShardOperators operators;
   private final TrainingPass pass;
   private final GradientBuffer gradients;
   private final BenchOptimizer optimizer;
@@ -36,28 +37,26 @@ final class MeasuredStep implements AutoCloseable {
   /** What one step took. */
   record Sample(double seconds, Map<String, Double> phases) {}
 
+  /**
+   * @param device to compute on; stays open
+   */
   MeasuredStep(
       Shape shape,
       ScalarType type,
       Kernels kernels,
       ActivationCheckpointing checkpointing,
-      WorkerPool pool) {
+      ComputeDevice device) {
+    this.device = device;
+    manager = device.manager().newSubManager();
     Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, BUCKET_ELEMENTS);
     ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
     weights.initialize(new ParameterInitializer(shape.model(), SEED));
     Collectives alone = new SoloCollectives();
-    ShardOperators operators = new HostShardOperators(pool);
+    operators = ShardOperators.of(device);
     gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, operators);
     pass =
         Passes.of(
-            kernels,
-            checkpointing,
-            manager,
-            shape.model(),
-            weights,
-            type,
-            shape.sequenceLength(),
-            pool);
+            kernels, checkpointing, device, shape.model(), weights, type, shape.sequenceLength());
     optimizer =
         shape.withOptimizer()
             ? new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, alone)
@@ -67,11 +66,13 @@ final class MeasuredStep implements AutoCloseable {
 
   Sample run() {
     gradients.startStep(1);
+    device.synchronize();
     long start = System.nanoTime();
     pass.run(batch, gradients);
     gradients.finishStep();
     pass.takeLoss();
     double update = optimizer == null ? 0 : optimizer.run();
+    device.synchronize();
     double seconds = (System.nanoTime() - start) * 1e-9;
     Map<String, Double> phases = new LinkedHashMap<>();
     pass.clock()
@@ -86,6 +87,7 @@ final class MeasuredStep implements AutoCloseable {
   @Override
   public void close() {
     pass.close();
+    operators.close();
     manager.close();
   }
 }

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
@@ -19,7 +19,6 @@ import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
-import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
 import org.pretrain4j.trainer.sharding.ShardOperators;
@@ -59,13 +58,13 @@ public record RankBench(
     ComputeThreads.set(threads);
     int ranks = collectives.worldSize();
     int mine = share(collectives.rank(), ranks);
-    try (WorkerPool pool = new WorkerPool(threads);
-        NDManager manager = NDManager.newBaseManager("PyTorch")) {
+    try (ComputeDevice device = ComputeDevice.host(threads)) {
+      NDManager manager = device.manager();
       Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), ranks, bucketElements);
       ParameterBuffer weights = new ParameterBuffer(manager, buckets, type);
       weights.initialize(new ParameterInitializer(shape.model(), SEED));
       int most = share(ranks - 1, ranks);
-      ShardOperators operators = new HostShardOperators(pool);
+      ShardOperators operators = ShardOperators.of(device);
       GradientBuffer gradients =
           GradientBuffer.of(sharding, manager, buckets, collectives, most, operators);
       BenchOptimizer optimizer =
@@ -76,12 +75,11 @@ public record RankBench(
           Passes.of(
               kernels,
               ActivationCheckpointing.NONE,
-              manager,
+              device,
               shape.model(),
               weights,
               type,
-              shape.sequenceLength(),
-              pool)) {
+              shape.sequenceLength())) {
         for (int i = -WARM_UP; i < repetitions; i++) {
           collectives.barrier();
           long start = System.nanoTime();

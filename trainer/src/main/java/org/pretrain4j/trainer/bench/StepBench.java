@@ -11,7 +11,7 @@ import java.util.Optional;
 import org.pretrain4j.trainer.bench.BenchReport.Baseline;
 import org.pretrain4j.trainer.bench.BenchReport.Drift;
 import org.pretrain4j.trainer.bench.MeasuredStep.Sample;
-import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
@@ -36,6 +36,10 @@ public record StepBench(
     Optional<Kernels> baseline,
     int repetitions) {
   private static final int GEMM_SIZE = 2048;
+
+  /** Large enough that a GPU is busy for a millisecond. */
+  private static final int GPU_GEMM_SIZE = 8192;
+
   private static final int GEMMS = 3;
 
   /** Steps before those that count, in which the vector code is compiled. */
@@ -46,17 +50,29 @@ public record StepBench(
 
   private static final int SETTLING = 100;
 
-  /** Measures. */
+  /** Measures on the CPU, with all its processors. */
   public BenchReport run() {
-    try (WorkerPool pool = new WorkerPool(Runtime.getRuntime().availableProcessors());
-        NDManager manager = NDManager.newBaseManager("PyTorch");
-        MeasuredStep step = new MeasuredStep(shape, type, kernels, checkpointing, pool);
+    try (ComputeDevice host = ComputeDevice.host(Runtime.getRuntime().availableProcessors())) {
+      return run(host);
+    }
+  }
+
+  /**
+   * Measures.
+   *
+   * @param device stays open
+   */
+  public BenchReport run(ComputeDevice device) {
+    try (NDManager manager = device.manager().newSubManager();
+        MeasuredStep step = new MeasuredStep(shape, type, kernels, checkpointing, device);
         MeasuredStep other =
             baseline.isEmpty()
                 ? null
                 : new MeasuredStep(
-                    shape, type, baseline.get(), ActivationCheckpointing.NONE, pool)) {
-      return measure(step, other, new GemmPeak(manager, type, GEMM_SIZE));
+                    shape, type, baseline.get(), ActivationCheckpointing.NONE, device)) {
+      int size = device.gpu().isPresent() ? GPU_GEMM_SIZE : GEMM_SIZE;
+      GemmPeak gemm = new GemmPeak(manager, device, type, size);
+      return measure(step, other, gemm);
     }
   }
 

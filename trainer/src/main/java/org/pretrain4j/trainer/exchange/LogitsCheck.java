@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import org.pretrain4j.checkpoints.tensors.TensorSource;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.libtorch.Managers;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.StreamedModel;
 
@@ -76,7 +77,7 @@ final class LogitsCheck {
   }
 
   private float[] logits(TensorSource weights) {
-    try (NDManager manager = NDManager.newBaseManager("PyTorch");
+    try (NDManager manager = Managers.host();
         StreamedModel model = new StreamedModel(manager, config, weights, probe.length)) {
       return model.logits(probe);
     }

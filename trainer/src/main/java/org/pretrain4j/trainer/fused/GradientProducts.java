@@ -8,7 +8,7 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.GradientSink;
 
 /** The two products of the backward pass of a projection {@code y = x weightᵀ}. */
-sealed interface GradientProducts permits MklProducts, TensorProducts {
+sealed interface GradientProducts permits CublasProducts, MklProducts, TensorProducts {
 
   /**
    * Adds the gradient of the weight, {@code gradientᵀ x}, to its sum.

@@ -1,7 +1,7 @@
 package org.pretrain4j.trainer.fused;
 
-import ai.djl.ndarray.NDManager;
-import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.cuda.CudaDevice;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
@@ -19,25 +19,43 @@ public final class Passes {
    * The pass of the asked kind.
    *
    * @param checkpointing what of the activations is kept
-   * @param parent on the device to compute on
+   * @param device to compute on; stays open
    * @param type what the model computes in, the storage's type
    * @param sequenceLength longest row
-   * @param pool threads of the vector code; not closed by the pass
    */
   public static TrainingPass of(
       Kernels kernels,
       ActivationCheckpointing checkpointing,
-      NDManager parent,
+      ComputeDevice device,
       ModelConfig config,
       ParameterStorage storage,
       ScalarType type,
-      int sequenceLength,
-      WorkerPool pool) {
+      int sequenceLength) {
     return switch (kernels) {
-      case FUSED ->
-          new FusedPass(parent, config, storage, checkpointing, type, sequenceLength, pool);
+      case FUSED -> fused(checkpointing, device, config, storage, type, sequenceLength);
       case COMPOSED ->
-          new LayerwisePass(parent, config, storage, checkpointing, type, sequenceLength);
+          new LayerwisePass(device.manager(), config, storage, checkpointing, type, sequenceLength);
     };
+  }
+
+  private static TrainingPass fused(
+      ActivationCheckpointing checkpointing,
+      ComputeDevice device,
+      ModelConfig config,
+      ParameterStorage storage,
+      ScalarType type,
+      int sequenceLength) {
+    if (device.gpu().isEmpty()) {
+      return new FusedPass(
+          device.manager(), config, storage, checkpointing, type, sequenceLength, device.pool());
+    }
+    CudaDevice gpu = device.gpu().get();
+    return new FusedPass(
+        device.manager(),
+        config,
+        storage,
+        checkpointing,
+        type,
+        manager -> CudaOperators.of(manager, config, type, sequenceLength, gpu));
   }
 }

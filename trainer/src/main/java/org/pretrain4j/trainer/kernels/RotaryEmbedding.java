@@ -22,23 +22,12 @@ public final class RotaryEmbedding {
    * @param theta base of the frequencies
    */
   public RotaryEmbedding(WorkerPool pool, int positions, int headDim, double theta) {
-    if (headDim < 2 || headDim % 2 != 0 || positions < 1) {
-      throw new IllegalArgumentException(positions + " positions, headDim " + headDim);
-    }
     this.pool = pool;
     this.headDim = headDim;
     this.positions = positions;
-    int half = headDim / 2;
-    cosines = new float[Math.multiplyExact(positions, half)];
-    sines = new float[cosines.length];
-    for (int i = 0; i < half; i++) {
-      double frequency = StrictMath.pow(theta, -2.0 * i / headDim);
-      for (int position = 0; position < positions; position++) {
-        double angle = position * frequency;
-        cosines[position * half + i] = (float) StrictMath.cos(angle);
-        sines[position * half + i] = (float) StrictMath.sin(angle);
-      }
-    }
+    RotaryAngles angles = RotaryAngles.of(positions, headDim, theta);
+    cosines = angles.cosines();
+    sines = angles.sines();
   }
 
   /**

@@ -34,7 +34,7 @@ final class Libtorch {
   static final String ENGINE = "PyTorch";
 
   private static final Linker LINKER = Linker.nativeLinker();
-  private static final SymbolLookup SYMBOLS = load();
+  private static final SymbolLookup SYMBOLS = open();
 
   static final MethodHandle CALL_DISPATCHER =
       function("aoti_torch_call_dispatcher", ADDRESS, ADDRESS, ADDRESS);
@@ -88,7 +88,10 @@ final class Libtorch {
 
   private Libtorch() {}
 
-  private static SymbolLookup load() {
+  /** Does nothing but what loading this class does. */
+  static void load() {}
+
+  private static SymbolLookup open() {
     // Threads that spin while they wait for the others ruin each other where cores are shared.
     setEnvironmentIfAbsent("OMP_WAIT_POLICY", "passive");
     // Neither may reach for the network: the libraries are on the class path or installed.

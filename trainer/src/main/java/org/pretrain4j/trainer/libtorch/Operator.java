@@ -15,7 +15,8 @@ import java.util.List;
  * <p>Arguments travel as one 64-bit slot each, in the order of the operator's schema, all of them:
  * integers, booleans and element types by value, reals by their bits, tensors as handles that the
  * call consumes, an absent optional as 0, a present one as a pointer to a cell that the callee
- * frees. Results come back from slot 0 on.
+ * frees. Results come back from slot 0 on. Slots beyond the arguments are 0: an optional argument
+ * that a newer libtorch has appended is absent.
  */
 @SuppressWarnings("restricted")
 final class Operator {
@@ -23,20 +24,29 @@ final class Operator {
   private final MemorySegment nativeName;
   private final MemorySegment nativeOverload;
   private final int results;
+  private final int opaque;
 
-  private Operator(String name, String overload, int results) {
+  private Operator(String name, String overload, int results, int opaque) {
     this.name = overload.isEmpty() ? name : name + "." + overload;
     this.nativeName = Arena.global().allocateFrom(name);
     this.nativeOverload = Arena.global().allocateFrom(overload);
     this.results = results;
+    this.opaque = opaque;
   }
 
   static Operator of(String name, String overload) {
-    return new Operator(name, overload, 1);
+    return new Operator(name, overload, 1, 0);
   }
 
   static Operator of(String name, String overload, int results) {
-    return new Operator(name, overload, results);
+    return new Operator(name, overload, results, 0);
+  }
+
+  /**
+   * @param opaque how many of the results, the last ones, are of types that are passed on only
+   */
+  static Operator of(String name, String overload, int results, int opaque) {
+    return new Operator(name, overload, results, opaque);
   }
 
   Call on(Tensor first) {
@@ -115,7 +125,7 @@ final class Operator {
 
     private List<Tensor> invoke() {
       try (Arena arena = Arena.ofConfined()) {
-        MemorySegment stack = arena.allocate(JAVA_LONG, Math.max(count, results));
+        MemorySegment stack = arena.allocate(JAVA_LONG, slots.length);
         for (int i = 0; i < count; i++) {
           long value =
               slotTensors[i] == null ? slots[i] : Tensor.newHandle(slotTensors[i].handle());
@@ -127,7 +137,11 @@ final class Operator {
         }
         List<Tensor> out = new ArrayList<>(results);
         for (int i = 0; i < results; i++) {
-          out.add(Tensor.own(manager, stack.getAtIndex(JAVA_LONG, i)));
+          long handle = stack.getAtIndex(JAVA_LONG, i);
+          out.add(
+              i < results - opaque
+                  ? Tensor.own(manager, handle)
+                  : Tensor.ownOpaque(manager, handle));
         }
         return out;
       } catch (RuntimeException | Error e) {

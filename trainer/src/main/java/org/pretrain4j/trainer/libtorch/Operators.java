@@ -34,6 +34,11 @@ public final class Operators {
       Operator.of("aten::_scaled_dot_product_flash_attention_for_cpu", "", 2);
   private static final Operator CPU_ATTENTION_BACKWARD =
       Operator.of("aten::_scaled_dot_product_flash_attention_for_cpu_backward", "", 3);
+  // Their last results are the state of random numbers, which differs between versions.
+  private static final Operator VARLEN_ATTENTION =
+      Operator.of("aten::_flash_attention_forward", "", 5, 3);
+  private static final Operator VARLEN_ATTENTION_BACKWARD =
+      Operator.of("aten::_flash_attention_backward", "", 3);
   private static final Operator NEG = Operator.of("aten::neg", "");
 
   private Operators() {}
@@ -155,6 +160,88 @@ public final class Operators {
             .flag(true)
             .none()
             .optionalReal(scale)
+            .results();
+    return new FlashGradients(results.get(0), results.get(1), results.get(2));
+  }
+
+  /**
+   * What flash attention over sequences of different lengths gives.
+   *
+   * @param output {@code [tokens, heads, headDim]}
+   * @param logSumExp float32, for the backward pass
+   * @param randomState for the backward pass, as is unused
+   */
+  public record VarlenAttention(
+      Tensor output, Tensor logSumExp, Tensor randomState, Tensor unused) {}
+
+  /**
+   * Causal flash attention within each of several sequences that lie one after the other, on GPUs.
+   * Heads of keys and values may be fewer by a whole factor.
+   *
+   * @param query {@code [tokens, heads, headDim]} in bfloat16, elements of a head side by side
+   * @param key {@code [tokens, keyValueHeads, headDim]}
+   * @param value the same shape
+   * @param cumulativeLengths int32 {@code [sequences + 1]}: where each begins, and the end
+   * @param longest tokens of the longest sequence
+   */
+  public static VarlenAttention varlenAttention(
+      Tensor query,
+      Tensor key,
+      Tensor value,
+      Tensor cumulativeLengths,
+      long longest,
+      double scale) {
+    List<Tensor> results =
+        VARLEN_ATTENTION
+            .on(query)
+            .tensor(key)
+            .tensor(value)
+            .optionalTensor(cumulativeLengths)
+            .optionalTensor(cumulativeLengths)
+            .integer(longest)
+            .integer(longest)
+            .real(0) // dropout
+            .flag(true) // causal
+            .flag(false) // no mask for debugging
+            .optionalReal(scale)
+            .none() // window to the left, to the right
+            .none()
+            .none() // used lengths
+            .none() // slopes
+            .results();
+    results.get(4).close();
+    return new VarlenAttention(results.get(0), results.get(1), results.get(2), results.get(3));
+  }
+
+  /** Backward pass of {@link #varlenAttention}. */
+  public static FlashGradients varlenAttentionBackward(
+      Tensor gradient,
+      Tensor query,
+      Tensor key,
+      Tensor value,
+      VarlenAttention forward,
+      Tensor cumulativeLengths,
+      long longest,
+      double scale) {
+    List<Tensor> results =
+        VARLEN_ATTENTION_BACKWARD
+            .on(gradient)
+            .tensor(query)
+            .tensor(key)
+            .tensor(value)
+            .tensor(forward.output())
+            .tensor(forward.logSumExp())
+            .tensor(cumulativeLengths)
+            .tensor(cumulativeLengths)
+            .integer(longest)
+            .integer(longest)
+            .real(0)
+            .flag(true)
+            .tensor(forward.randomState())
+            .tensor(forward.unused())
+            .optionalReal(scale)
+            .none()
+            .none()
             .results();
     return new FlashGradients(results.get(0), results.get(1), results.get(2));
   }

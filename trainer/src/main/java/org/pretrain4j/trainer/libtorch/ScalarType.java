@@ -10,7 +10,9 @@ public enum ScalarType {
   FLOAT32(6, 4, DataType.FLOAT32),
   FLOAT64(7, 8, DataType.FLOAT64),
   BOOL(11, 1, DataType.BOOLEAN),
-  BFLOAT16(15, 2, DataType.BFLOAT16);
+  BFLOAT16(15, 2, DataType.BFLOAT16),
+  /** Of a result that is passed on and never looked at. */
+  OPAQUE(-1, 0, DataType.UNKNOWN);
 
   private final int code;
   private final int bytes;

@@ -50,6 +50,11 @@ public final class Tensor extends PtNDArray {
     return new Tensor(manager, handle, typeOf(handle), sizesOf(handle));
   }
 
+  /** Takes over a handle to something that is only passed on: its type and shape are not known. */
+  static Tensor ownOpaque(PtNDManager manager, long handle) {
+    return new Tensor(manager, handle, ScalarType.OPAQUE, new long[0]);
+  }
+
   /** Takes an array over from DJL, which is closed; the tensor stays. */
   public static Tensor adopt(NDArray array) {
     if (array instanceof Tensor tensor) {

@@ -2,19 +2,22 @@ package org.pretrain4j.trainer.run;
 
 import ai.djl.ndarray.NDManager;
 import org.pretrain4j.trainer.bench.GemmPeak;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 
-/** What MFU is held against: on a CPU the rate of a matrix product, measured when a run starts. */
+/** What MFU is held against: the rate of a matrix product, measured when a run starts. */
 final class PeakFlops {
   private static final int SIZE = 1024;
+  private static final int GPU_SIZE = 8192;
   private static final int REPETITIONS = 5;
 
   private PeakFlops() {}
 
-  /** Operations a second of this machine. */
-  static double measure(NDManager manager, ScalarType type) {
-    try (NDManager scope = manager.newSubManager()) {
-      return new GemmPeak(scope, type, SIZE).measure(REPETITIONS);
+  /** Operations a second of a device. */
+  static double measure(ComputeDevice device, ScalarType type) {
+    int size = device.gpu().isPresent() ? GPU_SIZE : SIZE;
+    try (NDManager scope = device.manager().newSubManager()) {
+      return new GemmPeak(scope, device, type, size).measure(REPETITIONS);
     }
   }
 }

@@ -2,8 +2,10 @@ package org.pretrain4j.trainer.run;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.parallel.Collectives;
@@ -18,13 +20,13 @@ final class RankRun {
   private final Optional<LeaderSeat> seat;
   private final CheckpointStore store;
   private final LongWork work;
-  private final int threads;
+  private final Supplier<ComputeDevice> device;
 
   /**
    * @param collectives as {@code signs} watches them
    * @param seat of rank 0
    * @param work of this rank outside of steps
-   * @param threads that compute
+   * @param device opens what this rank computes on
    */
   RankRun(
       RunConfig config,
@@ -35,7 +37,7 @@ final class RankRun {
       Optional<LeaderSeat> seat,
       CheckpointStore store,
       LongWork work,
-      int threads) {
+      Supplier<ComputeDevice> device) {
     this.config = config;
     this.options = options;
     this.listener = listener;
@@ -44,14 +46,15 @@ final class RankRun {
     this.seat = seat;
     this.store = store;
     this.work = work;
-    this.threads = threads;
+    this.device = device;
   }
 
   /** From this checkpoint, or from the beginning, to the end. */
   TrainingResult train(Optional<Checkpoint> checkpoint, OpenedData data)
       throws InterruptedException {
-    ComputeThreads.set(threads);
-    try (RankTrainer rank = new RankTrainer(config, collectives, signs, data.stream(), threads)) {
+    ComputeDevice own = device.get();
+    ComputeThreads.set(own.pool().threads());
+    try (RankTrainer rank = new RankTrainer(config, collectives, signs, data.stream(), own)) {
       rank.tell(listener);
       rank.start(checkpoint, work);
       try (CheckpointSaver saver =
@@ -89,7 +92,7 @@ final class RankRun {
   private StepReport leaderReport(LeaderSeat taken, RankTrainer rank, OpenedData data) {
     taken.record(data.changes());
     double peak =
-        collectives.worldSize() * PeakFlops.measure(rank.manager(), RankTrainer.typeOf(config));
+        collectives.worldSize() * PeakFlops.measure(rank.device(), RankTrainer.typeOf(config));
     listener.started(
         new RunSummary(
             config.model().parameterCount(),

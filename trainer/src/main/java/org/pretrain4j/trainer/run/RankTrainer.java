@@ -8,8 +8,8 @@ import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.data.stream.ReadAhead;
 import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
-import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -28,7 +28,6 @@ import org.pretrain4j.trainer.parallel.faults.FaultInjector;
 import org.pretrain4j.trainer.parallel.faults.FlightRecorder;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.GradientBuffer;
-import org.pretrain4j.trainer.sharding.HostShardOperators;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
 import org.pretrain4j.trainer.sharding.ShardOperators;
@@ -43,8 +42,8 @@ final class RankTrainer implements AutoCloseable {
   private final FlightRecorder recorder;
   private final FaultInjector faults;
   private final TokenStream stream;
-  private final NDManager manager;
-  private final WorkerPool pool;
+  private final ComputeDevice device;
+  private final ShardOperators operators;
   private final ModelLayout layout;
   private final Buckets buckets;
   private final ParameterBuffer weights;
@@ -75,18 +74,23 @@ final class RankTrainer implements AutoCloseable {
   /**
    * @param collectives as {@code signs} watches them
    * @param signs where this rank says what it does
-   * @param threads that compute
+   * @param device to compute on; closed with this
    */
   RankTrainer(
-      RunConfig config, Collectives collectives, RankSigns signs, TokenStream stream, int threads) {
+      RunConfig config,
+      Collectives collectives,
+      RankSigns signs,
+      TokenStream stream,
+      ComputeDevice device) {
     this.config = config;
     this.collectives = collectives;
     this.recorder = signs.recorder(collectives.rank());
     this.faults = signs.faults(collectives.rank());
     this.stream = stream;
-    this.manager = NDManager.newBaseManager("PyTorch");
-    this.pool = new WorkerPool(threads);
-    ShardOperators operators = new HostShardOperators(pool);
+    this.device = device;
+    device.use();
+    this.operators = ShardOperators.of(device);
+    NDManager manager = device.manager();
     this.layout = ModelLayout.of(config.model());
     this.buckets =
         Buckets.of(layout, collectives.worldSize(), config.parallelism().bucketElements());
@@ -105,12 +109,11 @@ final class RankTrainer implements AutoCloseable {
         Passes.of(
             config.training().kernels(),
             config.training().activationCheckpointing(),
-            manager,
+            device,
             config.model(),
             weights,
             type,
-            config.training().sequenceLength(),
-            pool);
+            config.training().sequenceLength());
     // The head's backward pass is part of its lap, the layers' comes after it.
     pass.clock()
         .onLap(phase -> enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward"));
@@ -157,6 +160,7 @@ final class RankTrainer implements AutoCloseable {
   }
 
   private void load(Optional<Checkpoint> checkpoint) {
+    device.use();
     if (checkpoint.isPresent()) {
       shard.load(checkpoint.get());
       guard.restore(SavedState.guardOf(checkpoint.get().state()));
@@ -174,6 +178,7 @@ final class RankTrainer implements AutoCloseable {
    */
   StepOutcome step(boolean stopWanted) throws InterruptedException {
     StepTimes times = new StepTimes();
+    device.use();
     double exposedBefore = recorder.exposedSeconds();
     enter("data");
     FaultInjector.BadNumbers bad = faults.beginStep(step);
@@ -276,8 +281,8 @@ final class RankTrainer implements AutoCloseable {
     return guard.state();
   }
 
-  NDManager manager() {
-    return manager;
+  ComputeDevice device() {
+    return device;
   }
 
   @Override
@@ -286,7 +291,7 @@ final class RankTrainer implements AutoCloseable {
       rows.close();
     }
     pass.close();
-    pool.close();
-    manager.close();
+    operators.close();
+    device.close();
   }
 }

@@ -62,7 +62,7 @@ final class RunEvaluation implements AutoCloseable {
         new Evaluation(config, storage, tokenizer, run.training().sequenceLength(), run.seed());
     this.model =
         InferenceModel.exact(
-            rank.manager(), run.model(), rank.weights(), evaluation.sequenceLength());
+            rank.device().manager(), run.model(), rank.weights(), evaluation.sequenceLength());
     Path folder = Path.of(run.runFolder().orElseThrow());
     this.log =
         collectives.rank() == 0

@@ -8,6 +8,8 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.Collectives;
@@ -27,8 +29,6 @@ import org.pretrain4j.trainer.parallel.faults.Supervisor;
  * threads; otherwise the configuration's ranks are threads of this process.
  */
 public final class Trainer {
-  private static final Backend.Memory MEMORY = Backend.Memory.HOST;
-
   /** Exit code of a process that SIGKILL ended, as its supervisor was. */
   private static final int KILLED = 137;
 
@@ -64,13 +64,15 @@ public final class Trainer {
     RankTrainer.groupsOf(config, ModelLayout.of(config.model()).parameters());
     CheckpointStore store = CheckpointStore.open(config.checkpoints().folder().orElseThrow());
     World world = World.discover(environment);
-    Backend backend = config.parallelism().collectives().choose(world, MEMORY);
     LocalRanks ranks = new LocalRanks(world, config.parallelism().ranksOf(world));
+    int last = world.rankOf(ranks.count() - 1, ranks.count()).localRank();
+    DeviceChoice device = ComputeDevice.resolve(config.training().device(), last, environment);
+    Backend backend = config.parallelism().collectives().choose(world, memoryOf(device));
     // A rank whose supervisor was killed must not go on beside those of the next one.
     Supervisor.endWith(environment, () -> Runtime.getRuntime().halt(KILLED));
     try {
-      boolean alone = world.isSingle() && (MEMORY == Backend.Memory.HOST || ranks.count() == 1);
-      return alone ? inProcess(ranks, store) : asMembers(ranks, backend, store);
+      boolean alone = world.isSingle() && (device == DeviceChoice.CPU || ranks.count() == 1);
+      return alone ? inProcess(ranks, device, store) : asMembers(ranks, device, backend, store);
     } catch (LongWork.Stopped e) {
       List<Long> steps = store.steps();
       return new TrainingResult(steps.isEmpty() ? 0 : steps.getLast(), false, Double.NaN);
@@ -81,8 +83,13 @@ public final class Trainer {
     }
   }
 
-  /** Ranks of a single process, which share its memory. */
-  private TrainingResult inProcess(LocalRanks local, CheckpointStore store) throws Exception {
+  private static Backend.Memory memoryOf(DeviceChoice device) {
+    return device == DeviceChoice.CUDA ? Backend.Memory.GPU : Backend.Memory.HOST;
+  }
+
+  /** Ranks of a single process, which share its memory, or one alone. */
+  private TrainingResult inProcess(LocalRanks local, DeviceChoice device, CheckpointStore store)
+      throws Exception {
     ParallelismConfig parallelism = config.parallelism();
     int ranks = local.count();
     int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranks);
@@ -99,7 +106,11 @@ public final class Trainer {
           engine -> {
             Optional<LeaderSeat> mine = engine.rank() == 0 ? Optional.of(seat) : Optional.empty();
             try {
-              RankRun rank = rankRun(signs, signs.watch(engine), mine, store, threads);
+              // A rank with a GPU is alone here, and the engine works in the host's memory.
+              Collectives collectives =
+                  signs.watch(device == DeviceChoice.CUDA ? new SoloCollectives() : engine);
+              RankRun rank =
+                  rankRun(signs, collectives, mine, store, device, local.process(), threads);
               TrainingResult own = rank.train(rank.agree(), data.get());
               if (engine.rank() == 0) {
                 result.set(own);
@@ -115,7 +126,8 @@ public final class Trainer {
   }
 
   /** Ranks of one process among others, or with a GPU each. */
-  private TrainingResult asMembers(LocalRanks ranks, Backend backend, CheckpointStore store)
+  private TrainingResult asMembers(
+      LocalRanks ranks, DeviceChoice device, Backend backend, CheckpointStore store)
       throws Exception {
     ParallelismConfig parallelism = config.parallelism();
     int ranksOfMachine = World.localRanks(environment) * ranks.count();
@@ -123,7 +135,7 @@ public final class Trainer {
     List<Membership> members =
         ranks.join(
             backend,
-            MEMORY,
+            memoryOf(device),
             config.name() + "-" + RankSigns.attempt(environment),
             parallelism.joinTimeout(),
             parallelism.collectiveTimeout(),
@@ -139,7 +151,8 @@ public final class Trainer {
           rank -> {
             try (Membership member = members.get(rank - first)) {
               Collectives collectives = signs.watch(member.collectives());
-              TrainingResult own = asMember(ranks, signs, collectives, data, store, threads);
+              TrainingResult own =
+                  asMember(ranks, signs, collectives, data, store, device, threads);
               if (rank == first) {
                 result.set(own);
               }
@@ -172,6 +185,7 @@ public final class Trainer {
       Collectives collectives,
       AtomicReference<OpenedData> data,
       CheckpointStore store,
+      DeviceChoice device,
       int threads)
       throws InterruptedException {
     boolean leads = collectives.rank() == 0;
@@ -184,7 +198,10 @@ public final class Trainer {
                 leads
                     ? LeaderSeat.take(config, options, store, listener, patience(ranks.process()))
                     : null)) {
-      RankRun rank = rankRun(signs, collectives, Optional.ofNullable(seat), store, threads);
+      int thread = collectives.rank() - ranks.first();
+      World place = ranks.process().rankOf(thread, ranks.count());
+      RankRun rank =
+          rankRun(signs, collectives, Optional.ofNullable(seat), store, device, place, threads);
       Optional<Checkpoint> checkpoint = rank.agree();
       // Rank 0 tokenizes what is not tokenized yet; the others find it done.
       prepare(work, checkpoint, leads, data);
@@ -204,9 +221,19 @@ public final class Trainer {
       Collectives collectives,
       Optional<LeaderSeat> seat,
       CheckpointStore store,
+      DeviceChoice device,
+      World place,
       int threads) {
     return new RankRun(
-        config, options, listener, signs, collectives, seat, store, longWork(collectives), threads);
+        config,
+        options,
+        listener,
+        signs,
+        collectives,
+        seat,
+        store,
+        longWork(collectives),
+        () -> ComputeDevice.open(device, place.localRank(), threads, environment));
   }
 
   /** How long to wait for a process before this one that has not quite ended yet. */

@@ -4,6 +4,7 @@ import java.util.List;
 import org.pretrain4j.configuration.Checks;
 import org.pretrain4j.configuration.Default;
 import org.pretrain4j.configuration.Key;
+import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 
@@ -26,6 +27,11 @@ public record TrainingConfig(
                 + " network, most of the memory; `full`, all but the layer's input")
         @Default("none")
         ActivationCheckpointing activationCheckpointing,
+    @Key(
+            "What it is computed on: `cuda`, one GPU for each rank; `cpu`; or"
+                + " `auto`, GPUs where libtorch is built for them and the machine has some")
+        @Default("auto")
+        DeviceChoice device,
     @Key("Whether a token sees only the tokens of its own document") @Default("true")
         boolean intraDocumentMasking,
     @Key(
@@ -47,7 +53,7 @@ public record TrainingConfig(
     checks.positive("global_batch_tokens", globalBatchTokens);
     checks.positive("micro_batch_size", microBatchSize);
     checks.notNegative("max_skipped_steps", maxSkippedSteps);
-    checks.present("loss_spikes", lossSpikes);
+    checks.present("device", device).present("loss_spikes", lossSpikes);
     checks.together(
         List.of("global_batch_tokens", "sequence_length"),
         () -> globalBatchTokens % sequenceLength == 0,

@@ -69,4 +69,7 @@ public final class HostShardOperators implements ShardOperators {
   public StateSource source(FlatBuffer values) {
     return StateSource.of(values.segment());
   }
+
+  @Override
+  public void close() {}
 }

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import org.pretrain4j.checkpoints.StateSource;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.WeightDecayRange;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
@@ -14,7 +15,7 @@ import org.pretrain4j.trainer.parallel.FlatBuffer;
  * Calls only queue work where the device works on its own, but for those that give or take values
  * of the host. Updates have the same bits on all devices.
  */
-public interface ShardOperators {
+public interface ShardOperators extends AutoCloseable {
 
   /**
    * A stretch of the optimizer's state, float32 but for the last.
@@ -71,4 +72,16 @@ public interface ShardOperators {
 
   /** Values that a save may copy out, as they are when it does. */
   StateSource source(FlatBuffer values);
+
+  @Override
+  void close();
+
+  /** Those of a device. */
+  static ShardOperators of(ComputeDevice device) {
+    return device
+        .gpu()
+        .<ShardOperators>map(
+            gpu -> new CudaShardOperators(device.manager(), gpu.driver(), gpu.launcher()))
+        .orElseGet(() -> new HostShardOperators(device.pool()));
+  }
 }

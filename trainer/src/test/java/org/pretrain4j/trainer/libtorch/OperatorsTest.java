@@ -11,6 +11,7 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 final class OperatorsTest {
   private NDManager manager;
@@ -105,5 +106,25 @@ final class OperatorsTest {
     assertTrue(failure.getMessage().contains("aten::linear"), failure.getMessage());
     assertTrue(failure.getMessage().contains("FLOAT32[3]"), failure.getMessage());
     assertTrue(failure.getMessage().contains("FLOAT32[2, 2]"), failure.getMessage());
+  }
+
+  /** The CPU has no such kernel, but libtorch takes the arguments apart before it says so. */
+  @Test
+  void varlenAttentionHasTheArgumentsOfThisLibtorchsSchema() {
+    Tensor query = Tensor.zeros(manager, ScalarType.BFLOAT16, 6, 4, 8);
+    Tensor key = Tensor.zeros(manager, ScalarType.BFLOAT16, 6, 2, 8);
+    Tensor lengths = Tensor.zeros(manager, ScalarType.INT32, 3);
+    Tensor sums = Tensor.zeros(manager, ScalarType.FLOAT32, 4, 6);
+    Operators.VarlenAttention forward =
+        new Operators.VarlenAttention(query, sums, lengths, lengths);
+    for (Executable call :
+        List.<Executable>of(
+            () -> Operators.varlenAttention(query, key, key, lengths, 4, 0.5),
+            () ->
+                Operators.varlenAttentionBackward(
+                    query, query, key, key, forward, lengths, 4, 0.5))) {
+      LibtorchException e = assertThrows(LibtorchException.class, call);
+      assertTrue(e.getMessage().startsWith("aten::_flash_attention_"), e.getMessage());
+    }
   }
 }

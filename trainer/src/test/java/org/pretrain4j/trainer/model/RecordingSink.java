@@ -11,12 +11,12 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 
 /** Keeps the sums of all gradients, and the order in which parts were done. */
-final class RecordingSink implements GradientSink {
+public final class RecordingSink implements GradientSink {
   private final NDManager manager;
   private final Map<FlatLayout.Entry, Tensor> sums = new LinkedHashMap<>();
   private final List<Integer> partsDone = new ArrayList<>();
 
-  RecordingSink(NDManager manager) {
+  public RecordingSink(NDManager manager) {
     this.manager = manager;
   }
 
@@ -45,7 +45,7 @@ final class RecordingSink implements GradientSink {
   }
 
   /** Sums by name of the parameter. */
-  Map<String, double[]> gradients() {
+  public Map<String, double[]> gradients() {
     Map<String, double[]> gradients = new LinkedHashMap<>();
     sums.forEach(
         (entry, sum) -> {

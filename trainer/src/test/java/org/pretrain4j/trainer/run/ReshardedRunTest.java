@@ -25,6 +25,7 @@ import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.data.tokens.PreparationListener;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
 
@@ -113,7 +114,8 @@ final class ReshardedRunTest {
           Duration.ofMinutes(2),
           engine -> {
             Collectives collectives = signs.watch(engine);
-            try (RankTrainer rank = new RankTrainer(config, collectives, signs, stream, 1)) {
+            try (RankTrainer rank =
+                new RankTrainer(config, collectives, signs, stream, ComputeDevice.host(1))) {
               rank.start(
                   Optional.of(checkpoint),
                   new LongWork(collectives, new StopRequest(), Duration.ofMinutes(2)));

@@ -24,6 +24,7 @@ import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.ConfigurationWriter;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.data.tokens.PreparationListener;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
 
@@ -87,7 +88,8 @@ final class SlowDisksTest {
           engine -> {
             Collectives collectives = signs.watch(engine);
             LongWork work = new LongWork(collectives, new StopRequest(), Duration.ofMinutes(1));
-            try (RankTrainer rank = new RankTrainer(config, collectives, signs, stream, 1)) {
+            try (RankTrainer rank =
+                new RankTrainer(config, collectives, signs, stream, ComputeDevice.host(1))) {
               rank.start(Optional.of(checkpoint), work);
               assertEquals(16, rank.stepsDone());
             }

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.data.stream.TokenStream;
 import org.pretrain4j.data.tokens.PreparationListener;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
@@ -155,7 +156,8 @@ final class WorldSizeTest {
           engine -> {
             ComputeThreads.set(1);
             Collectives collectives = made.apply(signs.watch(engine));
-            try (RankTrainer rank = new RankTrainer(config, collectives, signs, stream, 1)) {
+            try (RankTrainer rank =
+                new RankTrainer(config, collectives, signs, stream, ComputeDevice.host(1))) {
               rank.start(Optional.empty(), loading(collectives));
               while (rank.stepsDone() < config.totalSteps()) {
                 double loss = rank.step(false).loss();

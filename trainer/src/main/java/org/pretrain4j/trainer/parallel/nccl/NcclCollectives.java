@@ -11,6 +11,8 @@ import java.util.function.LongToIntFunction;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.cuda.CudaDriver;
+import org.pretrain4j.trainer.cuda.Gpu;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
@@ -64,7 +66,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
       int localRank,
       Duration timeout,
       Map<String, String> environment) {
-    Gpu gpu = CudaLibrary.open(environment, localRank);
+    Gpu gpu = CudaDriver.open(environment, localRank);
     NcclCollectives collectives =
         new NcclCollectives(NcclLibrary.open(environment), gpu, board, rank, worldSize, timeout);
     try {
@@ -78,7 +80,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
 
   /** Whether this machine has NCCL and a GPU. */
   public static boolean isAvailable(Map<String, String> environment) {
-    return NcclLibrary.isPresent(environment) && CudaLibrary.devices(environment) > 0;
+    return NcclLibrary.isPresent(environment) && CudaDriver.devices(environment) > 0;
   }
 
   void connect() {

@@ -11,6 +11,7 @@ import java.util.function.IntSupplier;
 import java.util.function.LongToIntFunction;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
+import org.pretrain4j.trainer.cuda.Gpu;
 
 /**
  * One rank's non-blocking communicator, from its making to its end. Its handle is used under a

@@ -6,6 +6,7 @@ import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.pretrain4j.trainer.cuda.Gpu;
 
 /**
  * What a rank's collectives take of its GPU: a stream, events that are used again, and a little

@@ -1,9 +1,13 @@
-package org.pretrain4j.trainer.parallel.nccl;
+package org.pretrain4j.trainer.cuda;
 
 import java.lang.foreign.MemorySegment;
 
-/** What is needed of CUDA: streams, events, a little memory. Handles are addresses. */
-interface Gpu {
+/**
+ * What communication needs of CUDA: streams, events, a little memory. Handles are addresses.
+ *
+ * @see GpuDriver
+ */
+public interface Gpu {
   /** The stream of libtorch's kernels unless it is told otherwise. */
   long DEFAULT_STREAM = 0;
 

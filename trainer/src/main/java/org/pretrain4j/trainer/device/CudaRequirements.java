@@ -1,0 +1,78 @@
+package org.pretrain4j.trainer.device;
+
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.pretrain4j.trainer.cuda.CudaDriver;
+import org.pretrain4j.trainer.libtorch.LibtorchBuild;
+
+/**
+ * What computing on a GPU needs, as it is on this machine.
+ *
+ * @param libtorch that is loaded
+ * @param flavor what {@code PYTORCH_FLAVOR} says, such as cu128; it chooses DJL's own library,
+ *     which must be the one for libtorch
+ * @param driver whether there is NVIDIA's driver
+ * @param gpus that this process sees
+ */
+record CudaRequirements(LibtorchBuild libtorch, Optional<String> flavor, boolean driver, int gpus) {
+  private static final Pattern VERSION = Pattern.compile("(\\d+)\\.(\\d+).*");
+  private static final int LEAST_MAJOR = 2;
+  private static final int LEAST_MINOR = 7;
+
+  static CudaRequirements here(Map<String, String> environment) {
+    return new CudaRequirements(
+        LibtorchBuild.loaded(),
+        Optional.ofNullable(environment.get("PYTORCH_FLAVOR")).filter(text -> !text.isBlank()),
+        CudaDriver.isPresent(environment),
+        CudaDriver.devices(environment));
+  }
+
+  /**
+   * What is missing, in one line with how to mend it; empty if nothing is.
+   *
+   * @param localRank the GPU that is asked for
+   */
+  Optional<String> missing(int localRank) {
+    if (!libtorch.cuda()) {
+      return Optional.of(
+          "the libtorch %s in %s is built without CUDA: set PYTORCH_LIBRARY_PATH to the lib folder of one for CUDA, PYTORCH_VERSION to its version and PYTORCH_FLAVOR to its CUDA, such as cu128"
+              .formatted(libtorch.version(), libtorch.folder()));
+    }
+    if (isTooOld(libtorch.version())) {
+      return Optional.of(
+          "the libtorch in %s is version %s, but %d.%d or newer is needed: install a newer one and set PYTORCH_LIBRARY_PATH and PYTORCH_VERSION to it"
+              .formatted(libtorch.folder(), libtorch.version(), LEAST_MAJOR, LEAST_MINOR));
+    }
+    if (flavor.isPresent() && !flavor.get().startsWith("cu")) {
+      return Optional.of(
+          "PYTORCH_FLAVOR is %s, but the libtorch in %s is built for CUDA: set it to that CUDA, such as cu128"
+              .formatted(flavor.get(), libtorch.folder()));
+    }
+    if (!driver) {
+      return Optional.of(
+          "NVIDIA's driver (libcuda.so.1) was not found: install it, or set PRETRAIN4J_LIBCUDA to its file");
+    }
+    if (gpus == 0) {
+      return Optional.of(
+          "NVIDIA's driver sees no GPU: look at nvidia-smi and at CUDA_VISIBLE_DEVICES");
+    }
+    if (localRank >= gpus) {
+      return Optional.of(
+          "local rank %d has no GPU, as this process sees %d: start no more ranks on a machine than it has GPUs"
+              .formatted(localRank, gpus));
+    }
+    return Optional.empty();
+  }
+
+  private static boolean isTooOld(String version) {
+    Matcher matcher = VERSION.matcher(version);
+    if (!matcher.matches()) {
+      return false; // a build that names itself otherwise; missing functions are noticed later
+    }
+    int major = Integer.parseInt(matcher.group(1));
+    int minor = Integer.parseInt(matcher.group(2));
+    return major < LEAST_MAJOR || major == LEAST_MAJOR && minor < LEAST_MINOR;
+  }
+}

@@ -12,7 +12,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.hdfs.DFSTestUtil;
 import org.apache.hadoop.hdfs.MiniDFSCluster;
+import org.apache.hadoop.hdfs.protocol.ExtendedBlock;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -20,8 +22,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.data.shards.BlockCache;
 import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.Quarantine;
 import org.pretrain4j.data.shards.ReadPolicy;
 import org.pretrain4j.data.shards.SequenceCursor;
+import org.pretrain4j.data.shards.SequenceWindows;
 import org.pretrain4j.data.shards.ShardException;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.storage.LocalCache;
@@ -116,8 +120,10 @@ class HdfsTest {
     try (var files = Files.list(cache)) {
       for (Path file : files.toList()) {
         byte[] bytes = Files.readAllBytes(file);
-        bytes[bytes.length / 2] ^= 1;
-        Files.write(file, bytes);
+        if (bytes.length > 0) {
+          bytes[bytes.length / 2] ^= 1;
+          Files.write(file, bytes);
+        }
       }
     }
   }
@@ -134,6 +140,35 @@ class HdfsTest {
     org.apache.hadoop.fs.Path output = storage.path(root + "/text-shards");
     assertEquals(2, tokenize(storage, output, inputs).documents());
     assertEquals(2, tokenize(storage, output, inputs).documents());
+  }
+
+  @Test
+  void aBlockWhoseOnlyCopyIsCorruptIsDamageAndSubstituted() throws Exception {
+    org.apache.hadoop.fs.Path remote = storage.path(root + "/corrupt");
+    Manifest manifest = tokenize(storage, remote);
+    String shard = manifest.shards().get(1).name();
+    ExtendedBlock block =
+        DFSTestUtil.getFirstBlock(
+            cluster.getFileSystem(), new org.apache.hadoop.fs.Path(remote, shard));
+    cluster.corruptReplica(0, block);
+    ReadPolicy stop = new ReadPolicy(2, java.time.Duration.ofMillis(1), Optional.empty());
+    ShardedDataset stopping = open(storage, remote, stop);
+    ShardException e = assertThrows(ShardException.class, () -> read(stopping));
+    assertTrue(!e.isUnreachable() && e.getMessage().contains(shard), e.getMessage());
+    assertTrue(e.getMessage().contains("restore the file"), e.getMessage());
+
+    Quarantine quarantine = Quarantine.open(storage, storage.path(root + "/quarantine"));
+    ReadPolicy substitute =
+        new ReadPolicy(2, java.time.Duration.ofMillis(1), Optional.of(quarantine));
+    SequenceWindows windows = open(storage, remote, substitute).windows("web", 100, 1);
+    long substitutes = 0;
+    for (long i = 0; i < windows.perEpoch(); i++) {
+      substitutes += windows.read(i).substitute() ? 1 : 0;
+    }
+    assertTrue(substitutes > 100 && substitutes < windows.perEpoch() / 2, substitutes + " rows");
+    assertTrue(
+        quarantine.entries().stream().allMatch(entry -> entry.file().endsWith(shard)),
+        quarantine.entries().toString());
   }
 
   @Test

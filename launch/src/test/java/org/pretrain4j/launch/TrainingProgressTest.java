@@ -66,6 +66,7 @@ class TrainingProgressTest {
         Map.of(),
         Map.of(),
         Map.of(),
+        0,
         0);
   }
 

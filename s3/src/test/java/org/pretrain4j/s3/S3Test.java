@@ -8,6 +8,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -16,6 +19,7 @@ import org.pretrain4j.data.shards.BlockCache;
 import org.pretrain4j.data.shards.ReadPolicy;
 import org.pretrain4j.data.shards.SequenceCursor;
 import org.pretrain4j.data.shards.ShardedDataset;
+import org.pretrain4j.data.storage.AtomicFile;
 import org.pretrain4j.data.storage.LocalCache;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.data.text.ArithmeticInput;
@@ -80,6 +84,44 @@ class S3Test {
           2,
           TextInputs.find(s3, List.of("s3a://corpus/text/**/*.txt"), TextFormat.TEXT, "text")
               .size());
+    }
+  }
+
+  /** So that a job that is killed at any time finds its journal, the old one or the new one. */
+  @Test
+  void anObjectThatIsReplacedIsThereAtAllTimesAndAnAbandonedOneLeavesNothing() throws Exception {
+    try (S3Server server = new S3Server(folder)) {
+      Storage s3 = server.storage(folder);
+      org.apache.hadoop.fs.Path journal = s3.path("s3a://corpus/job/tokenize.json");
+      s3.publish(journal, new byte[] {0});
+      AtomicBoolean done = new AtomicBoolean();
+      AtomicInteger reads = new AtomicInteger();
+      FutureTask<Integer> reader =
+          new FutureTask<>(
+              () -> {
+                int last = 0;
+                while (!done.get()) {
+                  byte[] content = s3.read(journal);
+                  assertEquals(1, content.length);
+                  assertTrue(content[0] >= last, content[0] + " after " + last);
+                  last = content[0];
+                  reads.incrementAndGet();
+                }
+                return last;
+              });
+      Thread.ofPlatform().start(reader);
+      for (byte version = 1; version <= 40; version++) {
+        s3.publish(journal, new byte[] {version});
+      }
+      done.set(true);
+      reader.get();
+      assertTrue(reads.get() > 20, reads + " reads");
+
+      try (AtomicFile file = s3.createAtomically(journal)) {
+        file.stream().write(new byte[1000]);
+      }
+      assertEquals(40, s3.read(journal)[0]);
+      assertEquals(1, s3.list(journal.getParent()).length);
     }
   }
 }

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -28,6 +29,7 @@ import org.pretrain4j.data.text.DocumentReader;
 import org.pretrain4j.data.text.TextFormat;
 import org.pretrain4j.data.text.TextInputs;
 import org.pretrain4j.data.tokens.PreparationListener;
+import scala.Tuple2;
 
 class CurationOnSparkTest {
   @TempDir Path folder;
@@ -156,6 +158,30 @@ class CurationOnSparkTest {
                 QualityRules.none(), true, Optional.of(new NearDuplicates(1, 256, 2, 0.55))),
             "chain");
     assertEquals(6, local.report().kept());
+  }
+
+  /** With one value a band, most documents have a key in common with hundreds of others. */
+  @Test
+  void largeGroupsAreDecidedWithFewUndecidedSignaturesInMemory() {
+    Random random = new Random(5);
+    NearDuplicates settings = new NearDuplicates(1, 32, 1, 0.5);
+    List<String> texts = new ArrayList<>();
+    List<Tuple2<Long, byte[]>> signatures = new ArrayList<>();
+    for (int i = 0; i < 400; i++) {
+      texts.add(text(random, texts));
+      byte[] signature = settings.sketcher().signature(texts.getLast());
+      signatures.add(new Tuple2<>(DocumentPlace.of(0, i), signature));
+    }
+    BitSet expected =
+        new NearDuplicateSearch(LocalSpark.SPARK, settings, 1)
+            .find(LocalSpark.SPARK.parallelizePairs(signatures, 3))
+            .of(0);
+    assertTrue(expected.cardinality() > 100, expected.cardinality() + " near duplicates");
+    for (long signaturesHeld : new long[] {1, 7}) {
+      NearDuplicateSearch small =
+          new NearDuplicateSearch(LocalSpark.SPARK, settings, 1, 64 * signaturesHeld);
+      assertEquals(expected, small.find(LocalSpark.SPARK.parallelizePairs(signatures, 2)).of(0));
+    }
   }
 
   private CurateJob job(String output, long partCharacters) throws IOException {

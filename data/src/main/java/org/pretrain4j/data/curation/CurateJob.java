@@ -153,6 +153,7 @@ public final class CurateJob {
                 numbered ->
                     new Judged(numbered.document(), curation.traits(numbered.document())))) {
       long totalBytes = inputs.stream().mapToLong(DocumentInput::bytes).sum();
+      DocumentInput.warnOfEmpty(inputs, listener::warning);
       ProgressMeter meter = new ProgressMeter(listener, totalBytes, 0);
       for (List<Judged> batch = pipeline.next(); !batch.isEmpty(); batch = pipeline.next()) {
         for (Judged judged : batch) {

@@ -9,7 +9,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicLong;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.logging.log4j.LogManager;
@@ -38,7 +37,6 @@ public final class Quarantine {
   private final Storage storage;
   private final Path folder;
   private final Set<Entry> entries = ConcurrentHashMap.newKeySet();
-  private final AtomicLong substitutions = new AtomicLong();
 
   private Quarantine(Storage storage, Path folder) {
     this.storage = storage;
@@ -105,15 +103,6 @@ public final class Quarantine {
     } catch (IOException e) {
       throw Storage.failed("record damaged data in", target, e);
     }
-  }
-
-  void countSubstitution() {
-    substitutions.incrementAndGet();
-  }
-
-  /** Sequences substituted in this process, for metrics. */
-  public long substitutions() {
-    return substitutions.get();
   }
 
   /** What is in quarantine, in order of names. */

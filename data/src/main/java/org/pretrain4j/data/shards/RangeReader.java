@@ -3,10 +3,12 @@ package org.pretrain4j.data.shards;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.zip.CRC32C;
+import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.hdfs.BlockMissingException;
 import org.pretrain4j.data.random.SplitMix64;
-import org.pretrain4j.data.storage.LocalCache;
+import org.pretrain4j.data.storage.Pieces;
 import org.pretrain4j.data.storage.Storage;
 
 /** Reads ranges of one shard's file, through the local cache if there is one. Thread-safe. */
@@ -14,18 +16,19 @@ final class RangeReader {
   private final Storage storage;
   private final Path path;
   private final ShardEntry entry;
-  private final Optional<LocalCache> cache;
+  private final Optional<Pieces> pieces;
   private final String keyPrefix;
 
   /**
    * @param entry of the file; its checksum is part of the pieces' names: another file under the
    *     same path is not mistaken for this one
+   * @param pieces that a remote file is read through; a local one never is
    */
-  RangeReader(Storage storage, Path path, ShardEntry entry, Optional<LocalCache> cache) {
+  RangeReader(Storage storage, Path path, ShardEntry entry, Optional<Pieces> pieces) {
     this.storage = storage;
     this.path = path;
     this.entry = entry;
-    this.cache = storage.isLocal(path) ? Optional.empty() : cache;
+    this.pieces = storage.isLocal(path) ? Optional.empty() : pieces;
     this.keyPrefix = Long.toHexString(SplitMix64.key(path.toString())) + "-" + entry.crc32c() + "-";
   }
 
@@ -56,19 +59,19 @@ final class RangeReader {
         });
   }
 
-  private Optional<byte[]> read(long offset, int length, int crc32c, LocalCache.Fetch fetch)
+  private Optional<byte[]> read(long offset, int length, int crc32c, Pieces.Fetch fetch)
       throws IOException {
-    if (cache.isEmpty()) {
+    if (pieces.isEmpty()) {
       return Optional.of(fetch.fetch()).filter(bytes -> checksum(bytes) == crc32c);
     }
     String key = key(offset, length);
-    // A kept copy that fails is the local disk's fault: the source is asked before it counts.
+    // A kept copy that fails may be the local disk's fault: the source is asked before it counts.
     for (int i = 0; i < 2; i++) {
-      byte[] bytes = cache.get().get(key, fetch);
+      byte[] bytes = pieces.get().get(key, fetch);
       if (checksum(bytes) == crc32c) {
         return Optional.of(bytes);
       }
-      cache.get().forget(key);
+      pieces.get().forget(key);
     }
     return Optional.empty();
   }
@@ -90,7 +93,7 @@ final class RangeReader {
 
   /** Has the range fetched in the background, if there is somewhere to put it. */
   void prefetch(long offset, int length) {
-    cache.ifPresent(pieces -> pieces.prefetch(key(offset, length), () -> fetch(offset, length)));
+    pieces.ifPresent(near -> near.prefetch(key(offset, length), () -> fetch(offset, length)));
   }
 
   private String key(long offset, int length) {
@@ -101,7 +104,26 @@ final class RangeReader {
     byte[] bytes = new byte[length];
     try (FSDataInputStream in = storage.open(path)) {
       in.readFully(offset, bytes, 0, length);
+    } catch (BlockMissingException e) {
+      // Of HDFS: no copy could be read. Whether one is left is for its name node to say.
+      if (isLost(offset, length)) {
+        throw new ShardException(
+            path.toUri().getPath(),
+            "all copies of a block of the file system are lost or corrupt; restore the file",
+            e);
+      }
+      throw e;
     }
     return bytes;
+  }
+
+  private boolean isLost(long offset, int length) throws IOException {
+    for (BlockLocation block :
+        storage.fileSystem(path).getFileBlockLocations(path, offset, length)) {
+      if (block.isCorrupt()) {
+        return true;
+      }
+    }
+    return false;
   }
 }

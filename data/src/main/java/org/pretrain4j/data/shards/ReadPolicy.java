@@ -14,7 +14,7 @@ import org.pretrain4j.data.storage.LocalCache;
  *     sequences substituted; if absent, they stop the run. A source that is not reachable always
  *     stops the run: it is no property of the data that all ranks would see alike
  * @param localCache if present, blocks of datasets that are not on a local file system pass through
- *     it, and the next blocks of a shard are fetched while one is in use
+ *     it. With or without, the next blocks of such a shard are fetched while one is in use
  */
 public record ReadPolicy(
     int attempts,

@@ -122,9 +122,7 @@ public final class SequenceWindows {
     for (int i = 0; i < SUBSTITUTES; i++) {
       try {
         long candidate = Long.remainderUnsigned(random.nextLong(), perEpoch);
-        Sequence substitute = readWindow(epochStart + candidate);
-        dataset.policy().quarantine().orElseThrow().countSubstitution();
-        return substitute;
+        return readWindow(epochStart + candidate).asSubstitute();
       } catch (ShardException e) {
         if (e.isUnreachable()) {
           throw e;

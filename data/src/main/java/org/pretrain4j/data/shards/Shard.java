@@ -14,15 +14,15 @@ import org.apache.arrow.vector.ipc.message.ArrowFooter;
 import org.apache.hadoop.fs.ChecksumException;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.data.storage.LocalCache;
+import org.pretrain4j.data.storage.Pieces;
 import org.pretrain4j.data.storage.Storage;
 
 /** An opened shard: its verified index. Holds no file open; thread-safe. */
 final class Shard {
   private static final byte[] MAGIC = "ARROW1".getBytes(StandardCharsets.US_ASCII);
 
-  // Blocks fetched ahead of the one in use.
-  private static final int PREFETCH = 4;
+  /** Blocks fetched ahead of the one in use. */
+  static final int PREFETCH = 4;
 
   private final RangeReader reader;
   private final Path path;
@@ -44,9 +44,9 @@ final class Shard {
       Path path,
       ShardEntry entry,
       TokenizerIdentity tokenizer,
-      Optional<LocalCache> cache) {
+      Optional<Pieces> pieces) {
     String name = path.toUri().getPath();
-    RangeReader reader = new RangeReader(storage, path, entry, cache);
+    RangeReader reader = new RangeReader(storage, path, entry, pieces);
     try {
       byte[] footer =
           reader

@@ -82,6 +82,11 @@ public final class ShardWriter implements AutoCloseable {
     if (document.length == 0 || document[document.length - 1] != tokenizer.endOfDocument()) {
       throw new IllegalArgumentException("a document must end with the end-of-document token");
     }
+    for (int i = 0; i < document.length - 1; i++) {
+      if (document[i] == tokenizer.endOfDocument()) {
+        throw new IllegalArgumentException("a document ends at token " + i + " already");
+      }
+    }
     for (int token : document) {
       if (token < 0 || token >= tokenizer.vocabSize()) {
         throw new IllegalArgumentException(

@@ -5,10 +5,13 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.storage.FetchAhead;
+import org.pretrain4j.data.storage.Pieces;
 import org.pretrain4j.data.storage.Storage;
 
 /**
@@ -19,11 +22,15 @@ public final class ShardedDataset {
   // An open shard is its block index: some 25 bytes for each block of a quarter million tokens.
   private static final int OPEN_SHARDS = 256;
 
+  // Without a local cache: what is fetched ahead at the border of two shards.
+  private static final int HELD_AHEAD = 2 * Shard.PREFETCH;
+
   private final Storage storage;
   private final Path folder;
   private final Manifest manifest;
   private final BlockCache cache;
   private final ReadPolicy policy;
+  private final Pieces pieces;
   private final Map<Integer, Shard> open =
       new LinkedHashMap<>(64, 0.75f, true) {
         private static final long serialVersionUID = 1L;
@@ -41,6 +48,8 @@ public final class ShardedDataset {
     this.manifest = manifest;
     this.cache = cache;
     this.policy = policy;
+    this.pieces =
+        policy.localCache().<Pieces>map(kept -> kept).orElseGet(() -> new FetchAhead(HELD_AHEAD));
   }
 
   /** Opens a dataset that stops the run when a shard is damaged. */
@@ -224,7 +233,7 @@ public final class ShardedDataset {
         attempt(
             name,
             Quarantine.WHOLE_SHARD,
-            () -> Shard.open(storage, path, entry, manifest.tokenizer(), policy.localCache()));
+            () -> Shard.open(storage, path, entry, manifest.tokenizer(), Optional.of(pieces)));
     synchronized (open) {
       open.put(number, shard);
     }

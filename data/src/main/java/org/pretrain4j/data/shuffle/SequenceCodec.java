@@ -11,6 +11,11 @@ import org.pretrain4j.data.shards.Sequence;
 public final class SequenceCodec {
   private SequenceCodec() {}
 
+  /** Bytes of a sequence of this length and one token more. */
+  static int bytes(int sequenceLength) {
+    return Math.multiplyExact(4, sequenceLength + 1);
+  }
+
   public static byte[] encode(Sequence sequence) {
     int[] marked = sequence.tokens().clone();
     for (int start : sequence.documentStarts()) {

@@ -1,6 +1,8 @@
 package org.pretrain4j.data.shuffle;
 
 import java.io.IOException;
+import java.util.Arrays;
+import java.util.List;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.random.SplitMix64;
@@ -19,14 +21,16 @@ import org.pretrain4j.data.tokens.PreparationListener;
 /**
  * Writes the sequences of a dataset in random order.
  *
- * <p>Two passes. The first reads the dataset once, in chunks that fit in memory; each sequence is
- * dealt to a random bucket, and a chunk is written to a temporary file sorted by bucket. The second
- * reads one bucket after the other from all chunks, shuffles it in memory and writes it as a shard.
- * As each sequence's bucket is independent and uniform and so is the order inside a bucket, every
- * order of all sequences is equally likely.
+ * <p>Each sequence is dealt to a random bucket. The source is read once, in stretches that fit in
+ * memory, and written to temporary files that are sorted by bucket; these are merged until few
+ * enough are left to be open side by side. Then one bucket after the other is read from them,
+ * shuffled in memory and written as a shard. As each sequence's bucket is independent and uniform
+ * and so is the order inside a bucket, every order of all sequences is equally likely.
  *
- * <p>A killed job that is run again keeps its finished chunks and shards and ends with the same
- * bytes.
+ * <p>Memory is bounded by the size of a shard, open files by a constant, whatever the size of the
+ * dataset; a file is read from its beginning to its end.
+ *
+ * <p>A killed job that is run again keeps its finished files and ends with the same bytes.
  */
 public final class ShuffleJob {
   /** What the job remembers in the folder of its result. */
@@ -34,11 +38,15 @@ public final class ShuffleJob {
 
   private static final String TEMPORARY = "_shuffle";
 
+  // Open files, each with half a megabyte of buffer: far below the usual limit of 1024 files.
+  private static final int FAN_IN = 256;
+
   private final Storage storage;
   private final Path source;
   private final Path target;
   private final ShuffleOptions options;
   private final PreparationListener listener;
+  private final int fanIn;
 
   public ShuffleJob(
       Storage storage,
@@ -46,6 +54,24 @@ public final class ShuffleJob {
       Path target,
       ShuffleOptions options,
       PreparationListener listener) {
+    this(storage, source, target, options, listener, FAN_IN);
+  }
+
+  /**
+   * @param fanIn temporary files that are open at once at most, 2 or more; the result does not
+   *     depend on it
+   */
+  ShuffleJob(
+      Storage storage,
+      Path source,
+      Path target,
+      ShuffleOptions options,
+      PreparationListener listener,
+      int fanIn) {
+    if (fanIn < 2) {
+      throw new IllegalArgumentException("fan-in " + fanIn);
+    }
+    this.fanIn = fanIn;
     this.storage = storage;
     this.source = source;
     this.target = target;
@@ -105,49 +131,53 @@ public final class ShuffleJob {
 
   private JobJournal shuffle(ShardedDataset dataset, ShufflePlan plan, JobJournal journal)
       throws IOException {
-    String jobKey = Long.toHexString(SplitMix64.key(journal.job()));
-    Path chunks = new Path(target, TEMPORARY + "/" + jobKey);
     JobJournal state = journal;
-    if (state.shards().size() < plan.buckets()) {
-      ChunkFiles files =
-          new ChunkFiles(storage, chunks, options.sequenceLength() + 1, plan.buckets());
-      storage.deleteTemporaries(chunks, "chunk-");
-      ShuffleProgress progress =
-          new ShuffleProgress(
-              listener, dataset.manifest().bytes(), plan, files.count(), state.shards().size());
-      int count = scatter(dataset.cursor(options.sequenceLength()), files, plan, progress);
-      for (int bucket = state.shards().size(); bucket < plan.buckets(); bucket++) {
+    if (state.shards().size() == plan.buckets()) {
+      return state;
+    }
+    String key = Long.toHexString(SplitMix64.key(journal.job() + "|" + fanIn));
+    Runs runs = new Runs(storage, new Path(target, TEMPORARY + "/" + key), plan, fanIn);
+    int done = state.shards().size();
+    long bytes = dataset.manifest().bytes();
+    ShuffleProgress progress =
+        new ShuffleProgress(listener, bytes, plan, runs.passes(), runs.moved(), done);
+    SequenceCursor cursor = dataset.cursor(options.sequenceLength());
+    List<Path> last =
+        runs.write((number, writer) -> deal(cursor, number, plan, writer, progress), progress);
+    try (Runs.OpenRuns dealt = runs.open(last, done)) {
+      for (int bucket = done; bucket < plan.buckets(); bucket++) {
+        List<Sequence> sequences = dealt.next();
         ShardEntry shard =
-            plan.writeShard(
-                storage, target, dataset.manifest().tokenizer(), bucket, files.read(count, bucket));
+            plan.writeShard(storage, target, dataset.manifest().tokenizer(), bucket, sequences);
         state = state.with(shard, bucket + 1, 0);
         state.write(storage, target, JOURNAL);
-        progress.gathered(bucket + 1, shard.tokens());
+        progress.wrote(bucket + 1, sequences.size(), shard.tokens());
       }
     }
     return state;
   }
 
-  /** First pass; returns the number of chunks. */
-  private int scatter(
-      SequenceCursor cursor, ChunkFiles files, ShufflePlan plan, ShuffleProgress progress)
+  /** Sorts a stretch of the source by bucket. */
+  private static void deal(
+      SequenceCursor cursor,
+      long stretch,
+      ShufflePlan plan,
+      RunWriter writer,
+      ShuffleProgress progress)
       throws IOException {
-    long perChunk = plan.perShard();
-    int chunk = 0;
-    for (long from = 0; from < cursor.size(); from += perChunk, chunk++) {
-      if (files.exists(chunk)) {
-        continue;
-      }
-      int count = (int) Math.min(perChunk, cursor.size() - from);
-      Sequence[] sequences = new Sequence[count];
-      int[] bucketOf = new int[count];
-      for (int i = 0; i < count; i++) {
-        sequences[i] = cursor.read(from + i);
-        bucketOf[i] = plan.bucketOf(from + i);
-        progress.scattered(from + i);
-      }
-      files.write(chunk, sequences, bucketOf);
+    long from = stretch * plan.perShard();
+    int count = (int) Math.min(plan.perShard(), cursor.size() - from);
+    byte[][] sequences = new byte[count][];
+    // Bucket in the upper half, place in the lower: sorting keeps the order of the source.
+    long[] order = new long[count];
+    for (int i = 0; i < count; i++) {
+      sequences[i] = SequenceCodec.encode(cursor.read(from + i));
+      order[i] = (long) plan.bucketOf(from + i) << 32 | i;
+      progress.moved();
     }
-    return chunk;
+    Arrays.sort(order);
+    for (long next : order) {
+      writer.add((int) (next >>> 32), sequences[(int) next]);
+    }
   }
 }

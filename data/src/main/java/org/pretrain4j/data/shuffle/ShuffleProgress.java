@@ -3,41 +3,43 @@ package org.pretrain4j.data.shuffle;
 import org.pretrain4j.data.tokens.PreparationListener;
 import org.pretrain4j.data.tokens.ProgressMeter;
 
-/** How far a shuffle is: each of its two passes handles the bytes of the dataset once. */
+/** How far a shuffle is: each of its passes moves all sequences once, the last one into shards. */
 final class ShuffleProgress {
   private final ProgressMeter meter;
-  private final long bytes;
   private final ShufflePlan plan;
+  private final double bytesPerMove;
+  private long moved;
 
   /**
    * @param bytes of the source's shards
-   * @param chunks that an earlier start of the job has dealt
-   * @param shards that it has written
+   * @param passes over all sequences, that into shards not counted
+   * @param moved sequences that earlier starts of the job have moved, once for each pass
+   * @param shards that they have written
    */
   ShuffleProgress(
-      PreparationListener listener, long bytes, ShufflePlan plan, int chunks, int shards) {
-    this.bytes = bytes;
+      PreparationListener listener,
+      long bytes,
+      ShufflePlan plan,
+      int passes,
+      long moved,
+      int shards) {
     this.plan = plan;
-    long dealt = Math.min(plan.sequences(), chunks * plan.perShard());
-    this.meter = new ProgressMeter(listener, 2 * bytes, bytesDealt(dealt) + bytesWritten(shards));
+    this.bytesPerMove = (double) bytes / plan.sequences();
+    this.moved = moved + (long) ((double) plan.sequences() * shards / plan.buckets());
+    this.meter =
+        new ProgressMeter(listener, (passes + 1) * bytes, (long) (this.moved * bytesPerMove));
   }
 
-  private long bytesDealt(long sequences) {
-    return (long) ((double) bytes * sequences / plan.sequences());
+  /** A sequence was moved on. */
+  void moved() {
+    moved++;
+    meter.report((long) (moved * bytesPerMove), false);
   }
 
-  private long bytesWritten(int shards) {
-    return (long) ((double) bytes * shards / plan.buckets());
-  }
-
-  /** The first pass has dealt a sequence. */
-  void scattered(long sequence) {
-    meter.report(bytesDealt(sequence + 1), false);
-  }
-
-  /** The second pass has written so many shards. */
-  void gathered(int shards, long shardTokens) {
+  /** A shard was written. */
+  void wrote(int shards, int sequences, long shardTokens) {
+    moved += sequences;
     meter.wrote(Math.toIntExact(shardTokens));
-    meter.report(bytes + bytesWritten(shards), shards == plan.buckets());
+    meter.report((long) Math.ceil(moved * bytesPerMove), shards == plan.buckets());
   }
 }

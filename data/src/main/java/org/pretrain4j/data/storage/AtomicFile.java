@@ -5,8 +5,10 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 
 /**
- * A file being written under a temporary name. {@link #commit} syncs and renames it; closing
- * without commit removes it.
+ * A file being written that appears under its name all at once. {@link #commit} syncs and renames
+ * it; closing without commit removes it. In an object store the object appears when it is complete,
+ * so that it is written under its own name: there a rename would copy, and replacing take two steps
+ * between which there is neither the old object nor the new one.
  */
 public final class AtomicFile implements AutoCloseable {
   private final Storage storage;
@@ -27,6 +29,11 @@ public final class AtomicFile implements AutoCloseable {
   }
 
   public void commit() throws IOException {
+    if (temporary.equals(target)) {
+      stream.close();
+      committed = true;
+      return;
+    }
     if (stream.hasCapability("hsync")) {
       stream.hsync();
     }
@@ -37,7 +44,9 @@ public final class AtomicFile implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    if (!committed) {
+    if (!committed && temporary.equals(target)) {
+      stream.abort();
+    } else if (!committed) {
       try {
         stream.close();
       } finally {

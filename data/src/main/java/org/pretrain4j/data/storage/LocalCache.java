@@ -6,6 +6,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -29,25 +30,27 @@ import org.pretrain4j.configuration.UserException;
  * asked for ahead of time is fetched in threads, so that a reader whose data is warm never waits
  * for the network. The content outlives the process: a restarted run finds it warm.
  *
+ * <p>Processes of a machine may share a folder: what one has fetched the others find, and the bound
+ * holds for all of them together, but for a thirty-second of it that each may be ahead before it
+ * looks at the folder again.
+ *
  * <p>Whoever reads verifies the pieces and calls {@link #forget} on a bad one. When the disk fails
  * or is full, reading goes on without the cache, after a warning. Thread-safe.
  */
-public final class LocalCache implements AutoCloseable {
+public final class LocalCache implements Pieces, AutoCloseable {
   private static final Logger LOG = LogManager.getLogger(LocalCache.class);
   // A piece larger than this share of the cache would push out too much of the rest.
   private static final int LARGEST_SHARE = 4;
   private static final int FETCHERS = 8;
-
-  /** Reads a piece from where it is. */
-  @FunctionalInterface
-  public interface Fetch {
-    byte[] fetch() throws IOException;
-  }
+  // Written share after which a process looks what others have written.
+  private static final int SHARE_AHEAD = 32;
+  private static final String LOCK = ".lock";
 
   private final Path folder;
   private final long maxBytes;
   private final Map<String, Long> sizes = new LinkedHashMap<>(256, 0.75f, true);
   private long bytes;
+  private long sinceInventory;
   private boolean warned;
   private final ConcurrentMap<String, CompletableFuture<byte[]>> coming = new ConcurrentHashMap<>();
   private final ExecutorService pool = Executors.newVirtualThreadPerTaskExecutor();
@@ -56,7 +59,8 @@ public final class LocalCache implements AutoCloseable {
   private long misses;
 
   /**
-   * @param folder on a local disk, used by nobody else but other processes' caches of the same data
+   * @param folder on a local disk, used by nothing but caches with the same bound
+   * @param maxBytes of all pieces in the folder
    * @throws UserException if the folder cannot be used
    */
   public LocalCache(Path folder, long maxBytes) {
@@ -70,13 +74,27 @@ public final class LocalCache implements AutoCloseable {
     }
   }
 
+  /** Under a lock, so that of several processes that find too much only one removes it. */
   private void takeInventory() throws IOException {
+    FolderLock lock = FolderLock.acquire(folder.resolve(LOCK));
+    try {
+      count();
+      evict();
+    } finally {
+      lock.close();
+    }
+  }
+
+  private void count() throws IOException {
     record Found(String name, long size, FileTime time) {}
     List<Found> found = new ArrayList<>();
     try (var files = Files.list(folder)) {
       for (Path file : files.toList()) {
         String name = file.getFileName().toString();
         try {
+          if (name.equals(LOCK)) {
+            continue;
+          }
           if (name.endsWith(".tmp")) {
             // Of a writer that was killed, unless it is fresh.
             if (Files.getLastModifiedTime(file).toMillis() < System.currentTimeMillis() - 60_000) {
@@ -92,18 +110,19 @@ public final class LocalCache implements AutoCloseable {
       }
     }
     found.sort(Comparator.comparing(Found::time));
-    for (Found file : found) {
-      sizes.put(file.name(), file.size());
-      bytes += file.size();
+    synchronized (this) {
+      sizes.clear();
+      bytes = 0;
+      sinceInventory = 0;
+      for (Found file : found) {
+        sizes.put(file.name(), file.size());
+        bytes += file.size();
+      }
     }
-    evict();
   }
 
-  /**
-   * A piece, from the disk if it is there, else fetched and kept.
-   *
-   * @param key a file name that stands for these bytes and no others
-   */
+  /** A piece, from the disk if it is there, else fetched and kept. */
+  @Override
   public byte[] get(String key, Fetch fetch) throws IOException {
     CompletableFuture<byte[]> ahead = coming.get(key);
     if (ahead != null) {
@@ -124,7 +143,7 @@ public final class LocalCache implements AutoCloseable {
     return fetched;
   }
 
-  /** Fetches a piece in the background, unless it is there or many are on their way. */
+  @Override
   public void prefetch(String key, Fetch fetch) {
     if (contains(key) || coming.containsKey(key) || !fetchers.tryAcquire()) {
       return;
@@ -158,17 +177,19 @@ public final class LocalCache implements AutoCloseable {
     }
   }
 
-  /** Drops a piece that proved bad. */
+  @Override
   public void forget(String key) {
-    synchronized (this) {
-      Long size = sizes.remove(key);
-      bytes -= size == null ? 0 : size;
-    }
+    drop(key);
     delete(key);
   }
 
-  private synchronized boolean contains(String key) {
-    return sizes.containsKey(key);
+  private boolean contains(String key) {
+    synchronized (this) {
+      if (sizes.containsKey(key)) {
+        return true;
+      }
+    }
+    return Files.exists(folder.resolve(key));
   }
 
   private synchronized void count(boolean hit) {
@@ -177,18 +198,31 @@ public final class LocalCache implements AutoCloseable {
   }
 
   private byte[] read(String key) {
-    synchronized (this) {
-      if (sizes.get(key) == null) {
-        return null;
-      }
-    }
+    Path file = folder.resolve(key);
     try {
-      return Files.readAllBytes(folder.resolve(key));
+      byte[] content = Files.readAllBytes(file);
+      // The order of use, also for the other processes and after a restart.
+      Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
+      keep(key, content.length);
+      return content;
+    } catch (NoSuchFileException e) {
+      drop(key);
+      return null;
     } catch (IOException e) {
-      // Evicted by another process, or the disk failed: fetch it again.
+      // The disk failed, or another process evicted it just now: fetch it again.
       forget(key);
       return null;
     }
+  }
+
+  private synchronized void keep(String key, long size) {
+    Long before = sizes.put(key, size);
+    bytes += size - (before == null ? 0 : before);
+  }
+
+  private synchronized void drop(String key) {
+    Long size = sizes.remove(key);
+    bytes -= size == null ? 0 : size;
   }
 
   private void write(String key, byte[] content) {
@@ -198,6 +232,7 @@ public final class LocalCache implements AutoCloseable {
     Path temporary = folder.resolve(key + "." + UUID.randomUUID() + ".tmp");
     try {
       Files.write(temporary, content);
+      Files.setLastModifiedTime(temporary, FileTime.from(Instant.now()));
       Files.move(temporary, folder.resolve(key), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       warn(e);
@@ -208,11 +243,24 @@ public final class LocalCache implements AutoCloseable {
       }
       return;
     }
-    synchronized (this) {
-      Long before = sizes.put(key, (long) content.length);
-      bytes += content.length - (before == null ? 0 : before);
+    keep(key, content.length);
+    try {
+      if (isAhead(content.length)) {
+        takeInventory();
+      }
+    } catch (IOException e) {
+      warn(e);
     }
     evict();
+  }
+
+  private synchronized boolean isAhead(long written) {
+    sinceInventory += written;
+    if (sinceInventory <= maxBytes / SHARE_AHEAD) {
+      return false;
+    }
+    sinceInventory = 0;
+    return true;
   }
 
   private void evict() {

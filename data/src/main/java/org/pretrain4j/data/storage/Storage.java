@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.CommonPathCapabilities;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileContext;
@@ -117,7 +118,10 @@ public final class Storage {
     FileSystem fileSystem = fileSystem(target);
     fileSystem.mkdirs(target.getParent());
     Path temporary =
-        new Path(target.getParent(), "." + target.getName() + "." + UUID.randomUUID() + ".tmp");
+        fileSystem.hasPathCapability(target, CommonPathCapabilities.ABORTABLE_STREAM)
+            ? target
+            : new Path(
+                target.getParent(), "." + target.getName() + "." + UUID.randomUUID() + ".tmp");
     FSDataOutputStream stream = fileSystem.create(temporary, true);
     return new AtomicFile(this, temporary, target, stream);
   }

@@ -7,5 +7,6 @@ package org.pretrain4j.data.stream;
  * @param tokens [sequence length + 1]
  * @param documentStarts ascending positions above 0 at which a new document begins
  * @param dataset index of the dataset in the plan
+ * @param substitute whether it stands in for a damaged one
  */
-public record Row(int[] tokens, int[] documentStarts, int dataset) {}
+public record Row(int[] tokens, int[] documentStarts, int dataset, boolean substitute) {}

@@ -45,7 +45,8 @@ public final class TokenStream {
   public Row row(long step, int rowInGlobalBatch) {
     StagePlan.Place place = plan.place(step, rowInGlobalBatch);
     Sequence sequence = datasets.get(place.dataset()).read(place.sample());
-    return new Row(sequence.tokens(), sequence.documentStarts(), place.dataset());
+    return new Row(
+        sequence.tokens(), sequence.documentStarts(), place.dataset(), sequence.substitute());
   }
 
   /**

@@ -3,6 +3,7 @@ package org.pretrain4j.data.text;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
+import java.util.Arrays;
 import org.apache.hadoop.fs.FSDataInputStream;
 
 /** A Hadoop file as the read-only channel that Arrow wants. */
@@ -15,6 +16,25 @@ final class HadoopChannel implements SeekableByteChannel {
   HadoopChannel(FSDataInputStream in, long size) {
     this.in = in;
     this.size = size;
+  }
+
+  /** True if these bytes are the first of the file. */
+  boolean startsWith(byte[] expected) throws IOException {
+    return has(expected, 0);
+  }
+
+  /** True if these bytes are the last of the file. */
+  boolean endsWith(byte[] expected) throws IOException {
+    return has(expected, size - expected.length);
+  }
+
+  private boolean has(byte[] expected, long at) throws IOException {
+    if (at < 0 || at + expected.length > size) {
+      return false;
+    }
+    byte[] found = new byte[expected.length];
+    in.readFully(at, found);
+    return Arrays.equals(found, expected);
   }
 
   @Override

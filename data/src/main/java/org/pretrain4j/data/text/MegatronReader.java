@@ -19,6 +19,7 @@ import org.pretrain4j.data.storage.Storage;
  * {@code MMIDIDX\0\0}, version 1 (uint64), type of the tokens (uint8), number of sequences
  * (uint64), number of document boundaries (uint64), lengths of the sequences (int32 each), their
  * byte offsets (int64 each), boundaries of the documents in sequences (int64 each, the first is 0).
+ * The documents must make up all of the tokens: what they would leave out is taken for damage.
  */
 final class MegatronReader implements DocumentReader {
   private static final byte[] MAGIC = "MMIDIDX\0\0".getBytes(StandardCharsets.ISO_8859_1);
@@ -99,7 +100,7 @@ final class MegatronReader implements DocumentReader {
         || boundaries < 1
         || sequences > limit
         || boundaries > limit
-        || file.getLen() < HEADER_BYTES + 12 * sequences + 8 * boundaries) {
+        || !hasSize(file.getLen(), sequences, boundaries)) {
       throw new UserException(
           name
               + ": version "
@@ -112,9 +113,18 @@ final class MegatronReader implements DocumentReader {
               + boundaries
               + " boundaries in "
               + file.getLen()
-              + " bytes; expected version 1 and tokens of type 1, 4, 5 or 8");
+              + " bytes; expected version 1, tokens of type 1, 4, 5 or 8, and as many bytes as"
+              + " these take; replace the file");
     }
     return new Header(width, sequences, boundaries);
+  }
+
+  /**
+   * Indexes of several modalities have a byte for each sequence behind them, which is not needed.
+   */
+  private static boolean hasSize(long bytes, long sequences, long boundaries) {
+    long expected = HEADER_BYTES + 12 * sequences + 8 * boundaries;
+    return bytes == expected || bytes == expected + sequences;
   }
 
   @Override
@@ -137,6 +147,13 @@ final class MegatronReader implements DocumentReader {
       if (count > 0) {
         return new Document(tokens.next(count), place);
       }
+    }
+    if (sequence != sequences) {
+      throw damaged("its documents end with sequence " + sequence + ", but it has " + sequences);
+    }
+    if (tokens.bytesRead() != binBytes) {
+      throw damaged(
+          "its documents take " + tokens.bytesRead() + " bytes of " + binBytes + " in its .bin");
     }
     return null;
   }

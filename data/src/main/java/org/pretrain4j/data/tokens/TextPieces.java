@@ -1,44 +1,70 @@
 package org.pretrain4j.data.tokens;
 
+import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Cuts long text where tokenizers cut it too: after a single line end between two characters that
- * are no white space. Byte-level pre-tokenizers (GPT-2, Llama 3, Qwen) never join such neighbours,
- * so the tokens are those of the whole text.
+ * Cuts long text after line ends that stand alone between a character that is no white space and a
+ * letter or digit. Whether a tokenizer cuts there too, so that the tokens are those of the whole
+ * text, is for {@link LineEnds} to say.
  */
 final class TextPieces {
+  /** Longer texts are cut, if they may be. */
   static final int MAX_LENGTH = 1 << 17;
 
   private TextPieces() {}
 
-  static List<String> split(String text) {
+  /**
+   * @param maxLength of a piece, in UTF-16 units; one in which there is no place to cut is longer
+   */
+  static List<String> split(String text, int maxLength) {
     List<String> pieces = new ArrayList<>();
     int from = 0;
-    while (text.length() - from > MAX_LENGTH) {
-      int to = cut(text, from, from + MAX_LENGTH);
+    while (text.length() - from > maxLength) {
+      int to = cut(text, from, maxLength);
       pieces.add(text.substring(from, to));
       from = to;
     }
-    pieces.add(text.substring(from));
+    if (from < text.length()) {
+      pieces.add(text.substring(from));
+    }
     return pieces;
   }
 
-  private static int cut(String text, int from, int limit) {
-    int lineEnd = -1;
-    for (int i = limit; i > from + MAX_LENGTH / 2; i--) {
-      if (text.charAt(i - 1) == '\n') {
-        if (!Character.isWhitespace(text.charAt(i - 2))
-            && !Character.isWhitespace(text.charAt(i))) {
-          return i;
-        }
-        lineEnd = Math.max(lineEnd, i);
+  private static int cut(String text, int from, int maxLength) {
+    for (int i = from + maxLength; i > from + maxLength / 2; i--) {
+      if (isPlace(text, i)) {
+        return i;
       }
     }
-    if (lineEnd > 0) {
-      return lineEnd;
+    for (int i = from + maxLength + 1; i < text.length(); i++) {
+      if (isPlace(text, i)) {
+        return i;
+      }
     }
-    return Character.isLowSurrogate(text.charAt(limit)) ? limit - 1 : limit;
+    return text.length();
+  }
+
+  private static boolean isPlace(String text, int i) {
+    return i > 1
+        && i < text.length()
+        && text.charAt(i - 1) == '\n'
+        && !isSpace(text.codePointBefore(i - 1))
+        && Character.isLetterOrDigit(text.codePointAt(i))
+        && isKept(text.codePointBefore(i - 1))
+        && isKept(text.codePointAt(i));
+  }
+
+  /** More than Unicode's White_Space, so that no regular expression's idea of it is missed. */
+  private static boolean isSpace(int character) {
+    return Character.isWhitespace(character)
+        || Character.isSpaceChar(character)
+        || character == 0x85;
+  }
+
+  /** Normal forms make white space of some letters, such as U+FE70. */
+  private static boolean isKept(int character) {
+    return Normalizer.isNormalized(Character.toString(character), Normalizer.Form.NFKC);
   }
 }

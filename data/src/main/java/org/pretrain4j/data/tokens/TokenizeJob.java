@@ -118,6 +118,7 @@ public final class TokenizeJob {
         DocumentPipeline<EncodedDocument> pipeline =
             new DocumentPipeline<>(feed, options.threads(), this::encode)) {
       long totalBytes = inputs.stream().mapToLong(DocumentInput::bytes).sum();
+      DocumentInput.warnOfEmpty(inputs, listener::warning);
       ProgressMeter meter = new ProgressMeter(listener, totalBytes, feed.skippedBytes());
       for (List<EncodedDocument> documents = pipeline.next();
           !documents.isEmpty();
@@ -127,8 +128,10 @@ public final class TokenizeJob {
             Path shard = new Path(folder, files.shard(state.shards().size()));
             writer = new ShardWriter(storage, shard, tokenizer.identity(), options.blockTokens());
           }
-          writer.add(document.tokens());
-          meter.wrote(document.tokens().length);
+          for (int[] tokens : document.tokens()) {
+            writer.add(tokens);
+            meter.wrote(tokens.length);
+          }
           if (writer.tokens() >= options.shardTokens()) {
             state = state.with(writer.finish(), document.input(), document.document() + 1);
             writer.close();
@@ -158,12 +161,15 @@ public final class TokenizeJob {
     return state;
   }
 
-  private record EncodedDocument(int[] tokens, int input, long document) {}
+  /**
+   * @param tokens one document, or several where tokens that were given end one in their midst
+   */
+  private record EncodedDocument(List<int[]> tokens, int input, long document) {}
 
   private EncodedDocument encode(DocumentFeed.Numbered numbered) {
     Document document = numbered.document();
     int[] ids = document.text() == null ? checked(document) : tokenizer.encode(document.text());
-    return new EncodedDocument(tokenizer.ended(ids), numbered.input(), numbered.number());
+    return new EncodedDocument(tokenizer.documents(ids), numbered.input(), numbered.number());
   }
 
   private int[] checked(Document document) {

@@ -5,8 +5,10 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.io.IOException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.shards.TokenizerIdentity;
 import org.pretrain4j.data.storage.Storage;
@@ -126,6 +128,24 @@ public final class Tokenizer implements AutoCloseable {
     return ended;
   }
 
+  /**
+   * The documents that tokens are: each ends with the end-of-document token, which is added after
+   * the last if it is not there.
+   */
+  List<int[]> documents(int[] tokens) {
+    int[] ended = ended(tokens);
+    List<int[]> documents = new ArrayList<>(1);
+    int from = 0;
+    for (int i = 0; i < ended.length - 1; i++) {
+      if (ended[i] == endOfDocument) {
+        documents.add(Arrays.copyOfRange(ended, from, i + 1));
+        from = i + 1;
+      }
+    }
+    documents.add(from == 0 ? ended : Arrays.copyOfRange(ended, from, ended.length));
+    return documents;
+  }
+
   public TokenizerIdentity identity() {
     return new TokenizerIdentity(fingerprint, vocabSize(), endOfDocument);
   }
@@ -136,30 +156,38 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * Tokens of a text, with none added at either end. Long texts are cut at line ends before they
-   * are tokenized, so that memory stays bounded.
+   * Tokens of a text, with none added at either end. So that memory stays bounded, long texts are
+   * cut at line ends before they are tokenized, if this tokenizer is known to cut there too;
+   * otherwise they are tokenized whole, which takes more than a hundred bytes for each.
    */
   public int[] encode(String text) {
-    if (text.length() <= TextPieces.MAX_LENGTH) {
-      return encodePiece(text);
-    }
-    int[][] pieces = TextPieces.split(text).stream().map(this::encodePiece).toArray(int[][]::new);
-    return concatenate(pieces);
+    return encode(text, TextPieces.MAX_LENGTH);
   }
 
-  private int[] encodePiece(String text) {
-    int[] ids = encodeNatively(text);
+  /**
+   * @param pieceLength from which on a text is cut; the tokens do not depend on it
+   */
+  int[] encode(String text, int pieceLength) {
+    List<String> pieces =
+        file.lineEndsSeparate() ? TextPieces.split(text, pieceLength) : List.of(text);
+    int[] ids = encodeAll(pieces);
     if (!file.containsSpecial(ids)) {
       return ids;
     }
     // Cutting each special spelling after its first character leaves ordinary text.
-    int[][] parts =
-        file.splitSpecialSpellings(text).stream().map(this::encodeNatively).toArray(int[][]::new);
-    int[] split = concatenate(parts);
+    int[] split =
+        encodeAll(
+            pieces.stream().flatMap(piece -> file.splitSpecialSpellings(piece).stream()).toList());
     if (file.containsSpecial(split)) {
       throw new IllegalStateException("special tokens left after splitting their spellings");
     }
     return split;
+  }
+
+  private int[] encodeAll(List<String> texts) {
+    return texts.size() == 1
+        ? encodeNatively(texts.getFirst())
+        : concatenate(texts.stream().map(this::encodeNatively).toArray(int[][]::new));
   }
 
   private int[] encodeNatively(String text) {

@@ -21,14 +21,21 @@ final class TokenizerFile {
   private final int vocabSize;
   private final BitSet special;
   private final Pattern specialSpellings;
+  private final boolean lineEndsSeparate;
 
   private TokenizerFile(
-      String json, Map<String, Integer> ids, int vocabSize, BitSet special, Pattern spellings) {
+      String json,
+      Map<String, Integer> ids,
+      int vocabSize,
+      BitSet special,
+      Pattern spellings,
+      boolean lineEndsSeparate) {
     this.json = json;
     this.ids = ids;
     this.vocabSize = vocabSize;
     this.special = special;
     this.specialSpellings = spellings;
+    this.lineEndsSeparate = lineEndsSeparate;
   }
 
   static TokenizerFile parse(String path, byte[] content) {
@@ -76,7 +83,8 @@ final class TokenizerFile {
         ids,
         vocabSize,
         special,
-        spellings.isEmpty() ? null : Pattern.compile(String.join("|", spellings)));
+        spellings.isEmpty() ? null : Pattern.compile(String.join("|", spellings)),
+        LineEnds.separate(root));
   }
 
   /** A file made for inference may truncate or pad, which would lose or add training text. */
@@ -99,6 +107,11 @@ final class TokenizerFile {
 
   int vocabSize() {
     return vocabSize;
+  }
+
+  /** True if text may be cut where {@link TextPieces} cuts. */
+  boolean lineEndsSeparate() {
+    return lineEndsSeparate;
   }
 
   boolean containsSpecial(int[] tokens) {

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.CountingFileSystem;
 import org.pretrain4j.data.Fixtures;
 import org.pretrain4j.data.KilledProcess;
 import org.pretrain4j.data.shards.BlockCache;
@@ -23,6 +24,7 @@ import org.pretrain4j.data.shards.Sequence;
 import org.pretrain4j.data.shards.SequenceCursor;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.tokens.PreparationListener;
+import org.pretrain4j.data.tokens.Progress;
 
 class ShuffleJobTest {
   private static final int LENGTH = 31;
@@ -143,14 +145,74 @@ class ShuffleJobTest {
         UserException.class, () -> shuffle(folder, "a", new ShuffleOptions(LENGTH, 1, 4000)));
   }
 
-  /** The process that is killed. */
+  private Manifest shuffle(String target, ShuffleOptions options, int fanIn) {
+    return new ShuffleJob(
+            CountingFileSystem.storage("run-"),
+            Fixtures.hadoop(folder.resolve("source")),
+            Fixtures.hadoop(folder.resolve(target)),
+            options,
+            PreparationListener.NONE,
+            fanIn)
+        .run();
+  }
+
+  @Test
+  void manyBucketsAreMergedWithFewFilesOpenAndEachIsReadOnce() {
+    ShuffleOptions tiny = new ShuffleOptions(LENGTH, 12, 480);
+    Manifest expected = shuffle("a", tiny, 1000);
+    int stretches = expected.shards().size();
+    assertTrue(stretches > 150, stretches + " stretches and as many buckets");
+    assertEquals(stretches, CountingFileSystem.mostOpen());
+    for (int fanIn : new int[] {2, 3, 7}) {
+      assertEquals(expected, shuffle("fan-in-" + fanIn, tiny, fanIn));
+      assertEquals(fanIn, CountingFileSystem.mostOpen());
+      assertEquals(0, CountingFileSystem.open());
+      int runs = stretches;
+      for (int level = stretches; level > fanIn; ) {
+        level = (level + fanIn - 1) / fanIn;
+        runs += level;
+      }
+      assertEquals(runs, CountingFileSystem.opened(), "each run is opened once");
+    }
+  }
+
+  @Test
+  void progressOverSeveralMergesEndsAtAllBytesAndNeverGoesBack() {
+    List<Long> seen = new ArrayList<>();
+    List<Long> totals = new ArrayList<>();
+    new ShuffleJob(
+            Fixtures.STORAGE,
+            Fixtures.hadoop(folder.resolve("source")),
+            Fixtures.hadoop(folder.resolve("a")),
+            OPTIONS,
+            new PreparationListener() {
+              @Override
+              public void progress(Progress progress) {
+                seen.add(progress.inputBytes());
+                totals.add(progress.totalInputBytes());
+              }
+            },
+            3)
+        .run();
+    assertEquals(seen.stream().sorted().toList(), seen);
+    assertEquals(totals.getLast(), seen.getLast());
+  }
+
+  /** The process that is killed; few files may be open, so that it merges in several levels. */
   static final class Job {
     private Job() {}
 
     public static void main(String[] arguments) {
       Fixtures.hadoop(Path.of(arguments[0]));
       System.out.println(KilledProcess.STARTED);
-      shuffle(Path.of(arguments[0]), arguments[1], OPTIONS);
+      new ShuffleJob(
+              Fixtures.STORAGE,
+              Fixtures.hadoop(Path.of(arguments[0]).resolve("source")),
+              Fixtures.hadoop(Path.of(arguments[0]).resolve(arguments[1])),
+              OPTIONS,
+              PreparationListener.NONE,
+              3)
+          .run();
     }
   }
 

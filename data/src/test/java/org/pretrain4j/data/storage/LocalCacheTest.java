@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -53,6 +54,29 @@ class LocalCacheTest {
       }
       assertEquals(30, fetches.get());
       assertEquals(1, cache.hitRate());
+    }
+  }
+
+  /** Two caches of one folder, as two processes of a machine have them. */
+  @Test
+  void theBoundHoldsForAllWhoShareAFolderAndTheyShareWhatTheyFetch() throws Exception {
+    long most = 6400;
+    try (LocalCache one = new LocalCache(folder, most);
+        LocalCache other = new LocalCache(folder, most)) {
+      for (int i = 0; i < 60; i++) {
+        get(one, i);
+        assertEquals(i, get(other, i)[99]);
+      }
+      assertEquals(60, fetches.get());
+      for (int i = 60; i < 400; i++) {
+        get(i % 3 == 0 ? one : other, i);
+        assertTrue(bytesOnDisk() <= most + 2 * most / 32, "piece " + i + ": " + bytesOnDisk());
+      }
+      for (int i = 395; i < 400; i++) {
+        get(i % 3 == 0 ? other : one, i);
+      }
+      assertEquals(400, fetches.get(), "the latest pieces stay, whoever fetched them");
+      assertTrue(bytesOnDisk() > most * 3 / 4, "no more is removed than must: " + bytesOnDisk());
     }
   }
 
@@ -106,23 +130,74 @@ class LocalCacheTest {
     }
   }
 
+  /** The reader waits for the fetch ahead when it dies, and then fetches the piece itself. */
+  private void getWhileAFetchAheadDies(Pieces pieces) throws Exception {
+    CountDownLatch go = new CountDownLatch(1);
+    pieces.prefetch(
+        "piece-1",
+        () -> {
+          try {
+            go.await();
+          } catch (InterruptedException e) {
+            throw new IOException(e);
+          }
+          throw new StackOverflowError("of the storage's client");
+        });
+    AtomicReference<byte[]> found = new AtomicReference<>();
+    Thread reader =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  try {
+                    found.set(pieces.get("piece-1", () -> fetch(1)));
+                  } catch (IOException e) {
+                    throw new IllegalStateException(e);
+                  }
+                });
+    while (reader.getState() != Thread.State.WAITING) {
+      Thread.sleep(1);
+    }
+    assertEquals(0, fetches.get(), "the reader waits for what is on its way");
+    go.countDown();
+    reader.join();
+    assertEquals(1, found.get()[0]);
+    assertEquals(1, fetches.get());
+  }
+
+  @Test
+  @Timeout(20)
+  void aFetchAheadIntoMemoryThatDiesLeavesNobodyWaiting() throws Exception {
+    getWhileAFetchAheadDies(new FetchAhead(4));
+  }
+
+  @Test
+  void whatIsFetchedAheadIntoMemoryIsHandedOutOnceAndBoundedInNumber() throws Exception {
+    FetchAhead ahead = new FetchAhead(4);
+    for (int i = 0; i < 20; i++) {
+      int piece = i;
+      ahead.prefetch("piece-" + piece, () -> fetch(piece));
+      ahead.prefetch("piece-" + piece, () -> fetch(piece));
+    }
+    for (int i = 16; i < 20; i++) {
+      assertEquals(i, ahead.get("piece-" + i, () -> new byte[100])[0]);
+    }
+    ahead.prefetch("piece-1", () -> fetch(1));
+    ahead.forget("piece-1");
+    for (int i = 0; i < 20; i++) {
+      assertEquals(99, ahead.get("piece-" + i, () -> new byte[] {99})[0]);
+    }
+  }
+
   @Test
   @Timeout(20)
   void aFetchAheadThatDiesLeavesNobodyWaiting() throws Exception {
-    CountDownLatch go = new CountDownLatch(1);
     try (LocalCache cache = new LocalCache(folder, 1000)) {
-      cache.prefetch(
-          "piece-1",
-          () -> {
-            go.countDown();
-            throw new StackOverflowError("of the storage's client");
-          });
-      go.await();
-      assertEquals(1, get(cache, 1)[0]);
+      getWhileAFetchAheadDies(cache);
     }
     LocalCache closed = new LocalCache(folder, 1000);
     closed.close();
     closed.prefetch("piece-2", () -> fetch(2));
     assertEquals(2, get(closed, 2)[0]);
+    assertEquals(2, fetches.get());
   }
 }

@@ -22,6 +22,7 @@ import org.apache.arrow.vector.VectorSchemaRoot;
 import org.apache.arrow.vector.compression.CompressionUtil;
 import org.apache.arrow.vector.compression.NoCompressionCodec;
 import org.apache.arrow.vector.ipc.ArrowFileWriter;
+import org.apache.arrow.vector.ipc.ArrowStreamWriter;
 import org.apache.arrow.vector.ipc.message.IpcOption;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.parquet.example.data.Group;
@@ -128,6 +129,11 @@ class ColumnTextTest {
   void damagedParquetIsNamedOrHarmless() throws Exception {
     Random random = new Random(SEED);
     List<String> texts = texts(300);
+    // The same file with one text that is no UTF-8, and a file of another format under its name.
+    List<byte[]> spoilt = new ArrayList<>(bytes(texts));
+    spoilt.set(200, new byte[] {'x', (byte) 0xc3, 'y'});
+    byte[] notUtf8 = Files.readAllBytes(parquet(CompressionCodecName.SNAPPY, spoilt));
+    byte[] swapped = Files.readAllBytes(arrow(texts, true));
     Path file = parquet(CompressionCodecName.SNAPPY, bytes(texts));
     byte[] original = Files.readAllBytes(file);
     int named = 0;
@@ -135,10 +141,12 @@ class ColumnTextTest {
     for (int i = 0; i < damages; i++) {
       byte[] bytes = original.clone();
       int place = random.nextInt(bytes.length);
-      if (random.nextInt(4) == 0) {
-        bytes = Arrays.copyOf(bytes, place);
-      } else {
-        bytes[place] ^= (byte) (1 << random.nextInt(8));
+      switch (random.nextInt(8)) {
+        case 0, 1 -> bytes = Arrays.copyOf(bytes, place);
+        case 2 -> bytes = random.nextBoolean() ? swapped : new byte[0];
+        case 3 -> bytes = notUtf8;
+        case 4 -> Arrays.fill(bytes, place, Math.min(place + 8, bytes.length), (byte) 0x7f);
+        default -> bytes[place] ^= (byte) (1 << random.nextInt(8));
       }
       Files.write(file, bytes);
       String what = "seed " + SEED + ", damage " + i + " at " + place + " of " + original.length;
@@ -205,6 +213,61 @@ class ColumnTextTest {
     assertMessage(file, TextFormat.ARROW, "text", "no column 'text'");
     Files.writeString(file, "ARROW1 nothing ARROW1");
     assertMessage(file, TextFormat.ARROW, "content", "cannot be read as an Arrow file");
+  }
+
+  /** As Hugging Face's datasets write them. */
+  private Path arrowStream(List<String> texts, boolean compressed) throws Exception {
+    Path file = folder.resolve("s.arrow");
+    try (BufferAllocator allocator = new RootAllocator();
+        VarCharVector text = new VarCharVector("content", allocator);
+        VectorSchemaRoot root = VectorSchemaRoot.of(text);
+        FileOutputStream out = new FileOutputStream(file.toFile());
+        ArrowStreamWriter writer =
+            new ArrowStreamWriter(
+                root,
+                null,
+                out.getChannel(),
+                IpcOption.DEFAULT,
+                compressed
+                    ? CommonsCompressionFactory.INSTANCE
+                    : NoCompressionCodec.Factory.INSTANCE,
+                compressed
+                    ? CompressionUtil.CodecType.ZSTD
+                    : CompressionUtil.CodecType.NO_COMPRESSION,
+                Optional.empty())) {
+      for (int from = 0; from < texts.size(); from += 50) {
+        int rows = Math.min(50, texts.size() - from);
+        text.allocateNew();
+        for (int i = 0; i < rows; i++) {
+          text.setSafe(i, texts.get(from + i).getBytes(StandardCharsets.UTF_8));
+        }
+        root.setRowCount(rows);
+        writer.writeBatch();
+      }
+      writer.end();
+    }
+    return file;
+  }
+
+  @Test
+  void arrowStreamsAreReadAndOneThatWasCutIsNamed() throws Exception {
+    List<String> texts = texts(230);
+    for (boolean compressed : new boolean[] {false, true}) {
+      Path file = arrowStream(texts, compressed);
+      assertEquals(texts, read(file, TextFormat.ARROW, "content"));
+      byte[] whole = Files.readAllBytes(file);
+      for (int length = 0; length < whole.length; length += 8) {
+        Files.write(file, Arrays.copyOf(whole, length));
+        assertMessage(file, TextFormat.ARROW, "content", "cannot be read");
+      }
+      // Two streams in one file: what comes after the first may not be lost.
+      byte[] twice = Arrays.copyOf(whole, 2 * whole.length);
+      System.arraycopy(whole, 0, twice, whole.length, whole.length);
+      Files.write(file, twice);
+      assertMessage(file, TextFormat.ARROW, "content", "ends at byte " + whole.length);
+    }
+    Files.writeString(folder.resolve("s.arrow"), "");
+    assertMessage(folder.resolve("s.arrow"), TextFormat.ARROW, "content", "cannot be read");
   }
 
   private void assertMessage(Path file, TextFormat format, String column, String part) {

@@ -14,11 +14,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.Fixtures;
 import org.pretrain4j.data.shards.BlockCache;
+import org.pretrain4j.data.shards.Manifest;
+import org.pretrain4j.data.shards.Sequence;
 import org.pretrain4j.data.shards.ShardedDataset;
 import org.pretrain4j.data.tokens.PreparationListener;
 import org.pretrain4j.data.tokens.TokenizeJob;
@@ -81,6 +84,10 @@ class TokenCorporaTest {
   }
 
   private void megatron(int type, int width) throws Exception {
+    megatron(type, width, new byte[0]);
+  }
+
+  private void megatron(int type, int width, byte[] behind) throws Exception {
     Files.write(folder.resolve("a.bin"), tokens(width));
     Files.write(
         folder.resolve("a.idx"),
@@ -92,7 +99,8 @@ class TokenCorporaTest {
             littleEndian(8, 3),
             littleEndian(4, 4, 1, 6),
             littleEndian(8, 0, 4L * width, 5L * width),
-            littleEndian(8, 0, 1, 3)));
+            littleEndian(8, 0, 1, 3),
+            behind));
   }
 
   private static void assertDocuments(List<int[]> expected, List<int[]> actual) {
@@ -140,6 +148,42 @@ class TokenCorporaTest {
     }
   }
 
+  /** As the reference run read its files: a document is what stands before an end of document. */
+  @Test
+  void everyEndOfDocumentEndsOneWhereverItStands() throws Exception {
+    // One document by the index, with three ends in it and none at its end.
+    Files.write(folder.resolve("a.ds"), littleEndian(2, 1, 2, END, END, 3, END, 4, 5));
+    Files.write(folder.resolve("a.ds.index"), littleEndian(8, 8));
+    megatron(8, 2);
+    assertShards("a.ds", TextFormat.DATATROVE, 4, new int[] {1, 2, END, END, 3, END, 4, 5, END});
+    assertShards(
+        "a.idx", TextFormat.MEGATRON, 3, DOCUMENTS.stream().flatMapToInt(Arrays::stream).toArray());
+  }
+
+  private void assertShards(String file, TextFormat format, int documents, int[] tokens)
+      throws Exception {
+    try (Tokenizer tokenizer = Fixtures.bytesTokenizer()) {
+      org.apache.hadoop.fs.Path output = Fixtures.hadoop(folder.resolve("shards-" + file));
+      Manifest manifest =
+          new TokenizeJob(
+                  Fixtures.STORAGE,
+                  tokenizer,
+                  find(file, format),
+                  output,
+                  TokenizeOptions.defaults(),
+                  PreparationListener.NONE)
+              .run();
+      assertEquals(documents, manifest.documents());
+      ShardedDataset dataset =
+          ShardedDataset.open(
+              Fixtures.STORAGE, output, tokenizer.identity(), new BlockCache(1 << 20));
+      Sequence all = dataset.cursor(tokens.length - 1).read(0);
+      assertArrayEquals(tokens, all.tokens());
+      int[] starts = IntStream.range(1, tokens.length).filter(i -> tokens[i - 1] == END).toArray();
+      assertArrayEquals(starts, all.documentStarts());
+    }
+  }
+
   @Test
   void tokensOutsideOfTheVocabularyAreNamed() throws Exception {
     Files.write(folder.resolve("a.ds"), littleEndian(2, 5, 300, END));
@@ -169,6 +213,18 @@ class TokenCorporaTest {
     assertMessage("a.ds", TextFormat.DATATROVE, "5 bytes");
     Files.delete(folder.resolve("a.ds.index"));
     assertMessage("a.ds", TextFormat.DATATROVE, "does not exist");
+
+    megatron(8, 2, new byte[3]);
+    assertEquals(2, read("a.idx", TextFormat.MEGATRON).size(), "modes of its sequences");
+    megatron(8, 2, new byte[2]);
+    assertMessage("a.idx", TextFormat.MEGATRON, "96 bytes; expected version 1");
+    megatron(8, 2);
+    Files.write(folder.resolve("a.bin"), concatenate(tokens(2), new byte[2]));
+    assertMessage("a.idx", TextFormat.MEGATRON, "take 22 bytes of 24 in its .bin");
+    byte[] fewer = Files.readAllBytes(folder.resolve("a.idx"));
+    fewer[fewer.length - 8] = 2;
+    Files.write(folder.resolve("a.idx"), fewer);
+    assertMessage("a.idx", TextFormat.MEGATRON, "end with sequence 2, but it has 3");
 
     megatron(8, 2);
     Files.write(folder.resolve("a.bin"), new byte[9]);

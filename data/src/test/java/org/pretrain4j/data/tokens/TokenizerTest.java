@@ -82,7 +82,7 @@ class TokenizerTest {
   @Test
   void piecesAreCutAtLineEndsBetweenCharacters() {
     String text = ("x".repeat(99) + "\n").repeat(3000);
-    List<String> pieces = TextPieces.split(text);
+    List<String> pieces = TextPieces.split(text, TextPieces.MAX_LENGTH);
     assertEquals(text, String.join("", pieces));
     for (String piece : pieces) {
       assertTrue(piece.endsWith("\n") && piece.length() <= TextPieces.MAX_LENGTH);

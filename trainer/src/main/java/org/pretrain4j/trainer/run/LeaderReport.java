@@ -96,6 +96,7 @@ final class LeaderReport implements StepReport {
             shares(stepsDone),
             datasetTokens,
             datasetEpochs,
+            outcome.substitutes(),
             dataChanges);
     log.write(metrics);
     phases.add(stepsDone, outcome.work()).ifPresent(rankLog::write);

@@ -67,6 +67,7 @@ final class RankTrainer implements AutoCloseable {
       double gradNorm,
       double learningRate,
       StepGuard.Decision decision,
+      long substitutes,
       boolean stopWanted,
       List<RankWork> work,
       StepTimes times) {}
@@ -198,7 +199,8 @@ final class RankTrainer implements AutoCloseable {
     times.passes(pass.clock().drain(), recorder.exposedSeconds() - exposedBefore);
     enter("communication");
     gradients.finishStep();
-    StepOutcome outcome = update(bad, targets, stopWanted, times);
+    long substitutes = mine.stream().filter(Row::substitute).count();
+    StepOutcome outcome = update(bad, targets, substitutes, stopWanted, times);
     communicationSeconds = recorder.exposedSeconds() - exposedBefore;
     times.communication(communicationSeconds);
     step++;
@@ -206,7 +208,11 @@ final class RankTrainer implements AutoCloseable {
   }
 
   private StepOutcome update(
-      FaultInjector.BadNumbers bad, long targets, boolean stopWanted, StepTimes times) {
+      FaultInjector.BadNumbers bad,
+      long targets,
+      long substitutes,
+      boolean stopWanted,
+      StepTimes times) {
     if (bad.gradient()) {
       shard.injectNan(gradients);
     }
@@ -217,6 +223,7 @@ final class RankTrainer implements AutoCloseable {
         StepExchange.of(
             collectives,
             targets,
+            substitutes,
             lossSum,
             squares,
             stopWanted,
@@ -242,7 +249,14 @@ final class RankTrainer implements AutoCloseable {
       weightsThere.await();
     }
     return new StepOutcome(
-        all.loss(), norm, learningRate, decision, all.stopWanted(), all.work(), times);
+        all.loss(),
+        norm,
+        learningRate,
+        decision,
+        all.substitutes(),
+        all.stopWanted(),
+        all.work(),
+        times);
   }
 
   /** Hears of the rows from now on. */

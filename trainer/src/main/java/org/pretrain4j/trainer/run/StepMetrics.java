@@ -36,6 +36,7 @@ import java.util.Map;
  * @param shares share of each dataset in the rows of this stage so far
  * @param datasetTokens tokens read of each dataset since the beginning of the run
  * @param datasetEpochs passes over each dataset since then, with fraction
+ * @param substitutedRows rows of this step that stood in for damaged ones, over all ranks
  * @param dataChanges how often the run was continued with other data
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -65,4 +66,5 @@ public record StepMetrics(
     Map<String, Double> shares,
     Map<String, Long> datasetTokens,
     Map<String, Double> datasetEpochs,
+    long substitutedRows,
     int dataChanges) {}

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -70,15 +72,25 @@ final class DamagedShardsTest {
     }
   }
 
+  /** Trains; the substituted rows of each step. */
+  private static List<Long> substitutedRows(SmallRun run) {
+    List<Long> rows = new ArrayList<>();
+    assertTrue(run.train(Resume.AUTO, metrics -> rows.add(metrics.substitutedRows())).complete());
+    return rows;
+  }
+
   @Test
   void substitutesAreTheSameAtEveryNumberOfRanksAndAfterEveryResume() throws IOException {
     SmallRun healthy = run("healthy", 1, "substitute");
-    healthy.train();
+    assertEquals(Collections.nCopies(STEPS, 0L), substitutedRows(healthy));
     Path kept = temp.resolve("kept");
     Files.copy(shards.resolve("shard-00003.arrow"), kept);
     damage();
     SmallRun whole = run("whole", 1, "substitute");
-    assertTrue(whole.train().complete());
+    List<Long> substituted = substitutedRows(whole);
+    assertEquals(STEPS, substituted.size());
+    assertTrue(substituted.stream().anyMatch(rows -> rows > 0), substituted::toString);
+    assertTrue(substituted.stream().allMatch(rows -> rows < 8), substituted::toString);
     assertNotEquals(healthy.losses(), whole.losses(), "no damaged sequence was read");
     try (var entries = Files.list(temp.resolve("whole/quarantine"))) {
       List<String> names = entries.map(file -> file.getFileName().toString()).toList();
@@ -90,7 +102,7 @@ final class DamagedShardsTest {
     }
     for (int ranks : new int[] {2, 4}) {
       SmallRun shared = run("ranks" + ranks, ranks, "substitute");
-      shared.train();
+      assertEquals(substituted, substitutedRows(shared), "those of all ranks count");
       assertAlike(whole.losses(), shared.losses());
     }
 

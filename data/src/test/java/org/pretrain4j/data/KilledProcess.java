@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -22,6 +23,8 @@ import java.util.concurrent.TimeUnit;
 public final class KilledProcess {
   /** What the main class prints when its work begins. */
   public static final String STARTED = "started";
+
+  private static final long TIMEOUT_SECONDS = Long.getLong("timeout", 120);
 
   private final Class<?> main;
   private final Path folder;
@@ -36,15 +39,20 @@ public final class KilledProcess {
   }
 
   /**
-   * Kills as often as asked; a job that ends between two kills is compared, and the next one begun.
+   * Kills as often as {@code -Dkills} says, 20 times by default, at moments drawn from {@code
+   * -Dseed}; a job that ends between two kills is compared, and the next one begun. None may take
+   * longer than {@code -Dtimeout} seconds.
    *
    * @param leastFiles that a result must have for the comparison to mean something
    */
-  public void killAndCompare(int kills, int leastFiles, long seed) throws Exception {
+  public void killAndCompare(int leastFiles) throws Exception {
+    int kills = Integer.getInteger("kills", 20);
+    long seed = Long.getLong("seed", System.nanoTime());
     Random random = new Random(seed);
+    System.out.printf("-Dkills=%d -Dseed=%d -Dtimeout=%d%n", kills, seed, TIMEOUT_SECONDS);
     Process undisturbed = start("whole");
     long started = System.nanoTime();
-    assertEquals(0, undisturbed.waitFor());
+    assertEquals(0, exitCode(undisturbed, "whole"));
     long millis = Math.max(2, (System.nanoTime() - started) / 1_000_000);
     assertTrue(files("whole").size() >= leastFiles, files("whole") + " after " + millis + " ms");
     int killed = 0;
@@ -62,9 +70,19 @@ public final class KilledProcess {
       }
     }
     Process last = start("killed-" + jobs);
-    last.waitFor();
+    exitCode(last, "killed-" + jobs);
     compare(last, "killed-" + jobs, seed);
     System.out.printf("seed %d: %d kills in %d jobs of %d ms%n", seed, killed, jobs + 1, millis);
+  }
+
+  private static int exitCode(Process process, String result) throws InterruptedException {
+    try {
+      assertTrue(
+          process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS), result + " takes too long: a hang?");
+      return process.exitValue();
+    } finally {
+      process.destroyForcibly();
+    }
   }
 
   private TreeSet<String> files(String result) throws IOException {
@@ -107,12 +125,18 @@ public final class KilledProcess {
         new ProcessBuilder(new ArrayList<>(command))
             .redirectError(ProcessBuilder.Redirect.DISCARD)
             .start();
+    // A process that hangs before its work is ended, which ends its output.
+    CompletableFuture<Void> watch =
+        CompletableFuture.runAsync(
+            process::destroyForcibly,
+            CompletableFuture.delayedExecutor(TIMEOUT_SECONDS, TimeUnit.SECONDS));
     BufferedReader out =
         new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
     String line = out.readLine();
     while (line != null && !line.equals(STARTED)) {
       line = out.readLine();
     }
+    watch.cancel(false);
     assertEquals(STARTED, line, "the process ended before its work began");
     return process;
   }

@@ -19,7 +19,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Every order of all sequences is equally likely, so that what one bad file holds ends up evenly"
           + " spread. Needs memory for about one shard, and room for the tokens once more (4 bytes"
-          + " each) in the output folder while it works. A job that was killed goes on where it"
+          + " each; twice as much where there are more than 256 shards) in the output folder while it"
+          + " works. A job that was killed goes on where it"
           + " stopped, and its result is the same."
     },
     footer = {

@@ -36,8 +36,6 @@ class KilledTokenizeTest {
 
   @Test
   void theResultOfAKilledJobIsThatOfAnUndisturbedOne() throws Exception {
-    new KilledProcess(Job.class, folder)
-        .killAndCompare(
-            Integer.getInteger("kills", 20), 50, Long.getLong("seed", System.nanoTime()));
+    new KilledProcess(Job.class, folder).killAndCompare(50);
   }
 }

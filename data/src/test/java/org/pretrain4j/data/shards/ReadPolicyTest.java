@@ -199,7 +199,7 @@ class ReadPolicyTest {
       readAll(cached(policy));
       List<Path> pieces;
       try (var files = Files.list(kept)) {
-        pieces = files.toList();
+        pieces = files.filter(file -> !file.endsWith(".lock")).toList();
       }
       assertTrue(pieces.size() > 10, pieces.toString());
       for (Path piece : pieces) {

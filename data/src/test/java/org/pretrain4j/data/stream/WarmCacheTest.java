@@ -47,19 +47,21 @@ class WarmCacheTest {
     FlakyFileSystem.FAILURES.set(0);
   }
 
-  private TokenStream stream(LocalCache cache) {
+  private ShardedDataset dataset(LocalCache cache) {
     ReadPolicy policy = new ReadPolicy(1, Duration.ZERO, Optional.empty(), Optional.of(cache));
     // A block cache that keeps nothing: all reads go to the local cache.
-    ShardedDataset dataset =
-        ShardedDataset.open(
-            FlakyFileSystem.storage(),
-            new org.apache.hadoop.fs.Path("flaky://" + folder.resolve("data")),
-            Fixtures.SMALL,
-            new BlockCache(1),
-            policy);
+    return ShardedDataset.open(
+        FlakyFileSystem.storage(),
+        new org.apache.hadoop.fs.Path("flaky://" + folder.resolve("data")),
+        Fixtures.SMALL,
+        new BlockCache(1),
+        policy);
+  }
+
+  private TokenStream stream(LocalCache cache) {
     StagePlan plan =
         new StagePlan(List.of("web"), ROWS, List.of(new Stage("one", STEPS, Map.of("web", 1.0))));
-    return new TokenStream(plan, List.of(dataset.windows("web", 31, 1)));
+    return new TokenStream(plan, List.of(dataset(cache).windows("web", 31, 1)));
   }
 
   private static List<String> read(TokenStream stream) throws Exception {
@@ -77,6 +79,8 @@ class WarmCacheTest {
     List<String> cold;
     try (LocalCache cache = new LocalCache(folder.resolve("cache"), 1 << 20)) {
       cold = read(stream(cache));
+      // Every block, as those are fetched ahead too that the steps do not come to.
+      dataset(cache).verify();
     }
     // Nothing is on its way any more, and the next process finds the folder warm.
     try (LocalCache cache = new LocalCache(folder.resolve("cache"), 1 << 20)) {

@@ -10,8 +10,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,7 +35,22 @@ import org.pretrain4j.data.tokens.Tokenizer;
 class S3Test {
   private static final Storage LOCAL = new Storage(new Configuration());
 
+  @TempDir static Path shared;
+
+  private static S3Server server;
+
   @TempDir Path folder;
+
+  // One for all tests: Hadoop keeps the client of the first.
+  @BeforeAll
+  static void start() throws Exception {
+    server = new S3Server(shared);
+  }
+
+  @AfterAll
+  static void stop() throws Exception {
+    server.close();
+  }
 
   private static Tokenizer tokenizer() {
     return Tokenizer.load(LOCAL, "../configs/tokenizers/bytes/tokenizer.json", "<|end_of_text|>");
@@ -66,9 +82,8 @@ class S3Test {
 
   @Test
   void theSameTokensFromS3AsFromAFile() throws Exception {
-    try (S3Server server = new S3Server(folder);
-        LocalCache cache = new LocalCache(folder.resolve("cache"), 4 << 20)) {
-      Storage s3 = server.storage(folder);
+    try (LocalCache cache = new LocalCache(folder.resolve("cache"), 4 << 20)) {
+      Storage s3 = server.storage(shared);
       ReadPolicy policy = ReadPolicy.stop().withLocalCache(cache);
       ShardedDataset local =
           tokenize(LOCAL, LOCAL.path(folder.resolve("data").toString()), ReadPolicy.stop());
@@ -90,38 +105,30 @@ class S3Test {
   /** So that a job that is killed at any time finds its journal, the old one or the new one. */
   @Test
   void anObjectThatIsReplacedIsThereAtAllTimesAndAnAbandonedOneLeavesNothing() throws Exception {
-    try (S3Server server = new S3Server(folder)) {
-      Storage s3 = server.storage(folder);
-      org.apache.hadoop.fs.Path journal = s3.path("s3a://corpus/job/tokenize.json");
-      s3.publish(journal, new byte[] {0});
-      AtomicBoolean done = new AtomicBoolean();
-      AtomicInteger reads = new AtomicInteger();
-      FutureTask<Integer> reader =
-          new FutureTask<>(
-              () -> {
-                int last = 0;
-                while (!done.get()) {
-                  byte[] content = s3.read(journal);
-                  assertEquals(1, content.length);
-                  assertTrue(content[0] >= last, content[0] + " after " + last);
-                  last = content[0];
-                  reads.incrementAndGet();
-                }
-                return last;
-              });
-      Thread.ofPlatform().start(reader);
-      for (byte version = 1; version <= 40; version++) {
-        s3.publish(journal, new byte[] {version});
-      }
-      done.set(true);
-      reader.get();
-      assertTrue(reads.get() > 20, reads + " reads");
-
-      try (AtomicFile file = s3.createAtomically(journal)) {
-        file.stream().write(new byte[1000]);
-      }
-      assertEquals(40, s3.read(journal)[0]);
-      assertEquals(1, s3.list(journal.getParent()).length);
+    Storage s3 = server.storage(shared);
+    org.apache.hadoop.fs.Path journal = s3.path("s3a://corpus/job/tokenize.json");
+    s3.publish(journal, new byte[] {0});
+    AtomicBoolean done = new AtomicBoolean();
+    FutureTask<Integer> watcher =
+        new FutureTask<>(
+            () -> {
+              int looks = 0;
+              for (; !done.get(); looks++) {
+                assertTrue(s3.exists(journal), "gone at look " + looks);
+              }
+              return looks;
+            });
+    Thread.ofPlatform().start(watcher);
+    for (byte version = 1; version <= 40; version++) {
+      s3.publish(journal, new byte[] {version});
     }
+    done.set(true);
+    assertTrue(watcher.get() > 20, watcher.get() + " looks");
+
+    try (AtomicFile file = s3.createAtomically(journal)) {
+      file.stream().write(new byte[1000]);
+    }
+    assertEquals(40, s3.read(journal)[0]);
+    assertEquals(1, s3.list(journal.getParent()).length);
   }
 }

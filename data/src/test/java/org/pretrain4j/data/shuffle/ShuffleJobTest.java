@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -18,6 +19,7 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.CountingFileSystem;
 import org.pretrain4j.data.Fixtures;
 import org.pretrain4j.data.KilledProcess;
+import org.pretrain4j.data.random.SplitMix64;
 import org.pretrain4j.data.shards.BlockCache;
 import org.pretrain4j.data.shards.Manifest;
 import org.pretrain4j.data.shards.Sequence;
@@ -163,6 +165,21 @@ class ShuffleJobTest {
     int stretches = expected.shards().size();
     assertTrue(stretches > 150, stretches + " stretches and as many buckets");
     assertEquals(stretches, CountingFileSystem.mostOpen());
+    List<String> source = sequences("source");
+    List<String> inOrder = new ArrayList<>();
+    ShufflePlan plan = new ShufflePlan(tiny, source.size());
+    for (int bucket = 0; bucket < plan.buckets(); bucket++) {
+      int number = bucket;
+      List<String> dealt =
+          IntStream.range(0, source.size())
+              .filter(sequence -> plan.bucketOf(sequence) == number)
+              .mapToObj(source::get)
+              .toList();
+      for (int i : SplitMix64.of(tiny.seed(), bucket, -1).permutation(dealt.size())) {
+        inOrder.add(dealt.get(i));
+      }
+    }
+    assertEquals(inOrder, sequences("a"), "an order that seed and numbers alone decide");
     for (int fanIn : new int[] {2, 3, 7}) {
       assertEquals(expected, shuffle("fan-in-" + fanIn, tiny, fanIn));
       assertEquals(fanIn, CountingFileSystem.mostOpen());

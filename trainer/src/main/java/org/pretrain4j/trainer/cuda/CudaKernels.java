@@ -15,19 +15,19 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
  */
 public final class CudaKernels {
   /**
-   * Partial sums of the gradient of a norm's weight: two blocks for each multiprocessor of a
+   * Partial sums of the gradient of a norm's weight: four blocks for each multiprocessor of a
    * Hopper, the same number on all devices, so that the bits are the same.
    */
-  private static final int PARTIAL_SUMS = 264;
+  private static final int PARTIAL_SUMS = 528;
 
   private static final int CROSS_ENTROPY_THREADS = 512;
   private static final int FORWARD_PACKS = 4;
 
   /** Packs of a row that a thread of the wide variant of RMSNorm's gradient keeps, by width. */
-  private static final int WIDE_X8 = 4;
+  private static final int WIDE_X8 = 2;
 
-  private static final int WIDE_X4 = 8;
-  private static final int WIDE_X1 = 16;
+  private static final int WIDE_X4 = 4;
+  private static final int WIDE_X1 = 8;
 
   private static final int COLUMN_THREADS = 1024;
 
@@ -150,7 +150,7 @@ public final class CudaKernels {
    * @param dx [rows, hiddenSize], written; may be dy or dSum
    * @param partial float32 [{@link #rmsNormPartialElements}], to work in
    * @param dWeight float32 [hiddenSize], added to
-   * @throws IllegalArgumentException also for rows of more than 16,384 elements (8,192 where rows
+   * @throws IllegalArgumentException also for rows of more than 8,192 elements (4,096 where rows
    *     are not aligned)
    */
   public void rmsNormGradient(

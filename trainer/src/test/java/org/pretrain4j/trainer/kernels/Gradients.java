@@ -5,13 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.function.UnaryOperator;
 
 /** Expected gradients by central differences of a float64 formula, and comparisons. */
-final class Gradients {
+public final class Gradients {
   private static final double STEP = 1e-5;
 
   private Gradients() {}
 
   /** Gradient at x of the sum of f(x) weighted by dy. */
-  static double[] central(UnaryOperator<double[]> f, double[] x, double[] dy) {
+  public static double[] central(UnaryOperator<double[]> f, double[] x, double[] dy) {
     double[] gradient = new double[x.length];
     double[] moved = x.clone();
     for (int i = 0; i < x.length; i++) {
@@ -28,7 +28,7 @@ final class Gradients {
   }
 
   /** Compares to a share of each value plus the same share of a tenth of the largest. */
-  static void assertClose(double[] expected, double[] actual, double relative, String what) {
+  public static void assertClose(double[] expected, double[] actual, double relative, String what) {
     double largest = 0;
     for (double value : expected) {
       largest = Math.max(largest, Math.abs(value));
@@ -40,7 +40,7 @@ final class Gradients {
   }
 
   /** Relative error of arithmetic in float32 and, if bfloat16, of two roundings, 2^-8 each. */
-  static double tolerance(boolean bfloat16) {
+  public static double tolerance(boolean bfloat16) {
     return bfloat16 ? Math.pow(2, -7) : 1e-5;
   }
 }

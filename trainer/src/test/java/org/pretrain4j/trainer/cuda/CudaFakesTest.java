@@ -139,6 +139,14 @@ final class CudaFakesTest {
     assertTrue(e.getMessage().contains("bad.cu(1): error: told so"), e.getMessage());
   }
 
+  @Test
+  void aDeviceIsReadyWhenItIsOpen() {
+    try (CudaDevice device = CudaDevice.open(1, environment)) {
+      assertEquals(1, device.index());
+      device.launcher().launch("sum", 1, 32, 0, new KernelArguments().pointer(1).int32(1));
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({
     "false, false, FLOAT32, false",

@@ -13,6 +13,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.StoreFolder.Candidate;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -52,16 +53,22 @@ public final class CheckpointStore {
    * A store in a folder that is given as text, such as {@code runs/first/checkpoints} or {@code
    * hdfs://nn/runs/first/checkpoints}.
    *
-   * @throws UserException if its file system can't be reached
+   * @throws UserException if there is no such file system
+   * @throws StorageException if it can't be reached
    */
   public static CheckpointStore open(String folder) {
     try {
       Path path = new Path(folder);
       return new CheckpointStore(path.getFileSystem(new Configuration()), path);
-    } catch (IOException | IllegalArgumentException e) {
-      throw new UserException(
-          "the checkpoint folder %s can't be opened: %s".formatted(folder, e.getMessage()), e);
+    } catch (IllegalArgumentException e) {
+      throw new UserException(unopened(folder, e), e);
+    } catch (IOException e) {
+      throw new StorageException(unopened(folder, e), e);
     }
+  }
+
+  private static String unopened(String folder, Exception e) {
+    return "the checkpoint folder %s can't be opened: %s".formatted(folder, e.getMessage());
   }
 
   /** The folder that holds the checkpoints. */

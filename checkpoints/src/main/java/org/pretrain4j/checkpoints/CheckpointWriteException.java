@@ -1,13 +1,13 @@
 package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
-import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.configuration.StorageException;
 
 /**
  * A checkpoint could not be written, for example because the disk is full. What was published
  * before is untouched.
  */
-public final class CheckpointWriteException extends UserException {
+public final class CheckpointWriteException extends StorageException {
   private static final long serialVersionUID = 1L;
 
   CheckpointWriteException(String what, Throwable cause) {

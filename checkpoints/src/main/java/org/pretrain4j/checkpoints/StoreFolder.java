@@ -14,7 +14,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
-import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.configuration.StorageException;
 
 /**
  * A folder of checkpoints by the names in it: which are published, replaced, staged or on their way
@@ -101,7 +101,7 @@ final class StoreFolder {
         }
       }
     } catch (IOException e) {
-      throw new UserException("%s can't be listed: %s".formatted(root, e.getMessage()), e);
+      throw new StorageException("%s can't be listed: %s".formatted(root, e.getMessage()), e);
     }
     candidates.sort(
         Comparator.comparingLong(Candidate::step).reversed().thenComparing(Candidate::replaced));

@@ -7,6 +7,7 @@ import java.util.regex.Pattern;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -65,7 +66,7 @@ final class Tags {
         }
       }
     } catch (IOException e) {
-      throw new UserException("%s can't be listed: %s".formatted(folder, e.getMessage()), e);
+      throw new StorageException("%s can't be listed: %s".formatted(folder, e.getMessage()), e);
     }
     return tags;
   }

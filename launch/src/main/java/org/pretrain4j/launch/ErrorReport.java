@@ -8,8 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
-import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.configuration.ConfigurationException;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.cluster.RendezvousException;
@@ -63,10 +63,10 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
 
   private static ExitCode exitCode(Throwable error) {
     return switch (error) {
-      case CheckpointWriteException full -> ExitCode.STORAGE;
+      case StorageException refused -> ExitCode.STORAGE;
       case DivergedException diverged -> ExitCode.DIVERGED;
       case UserException mistake -> ExitCode.USAGE;
-      case IOException refused -> ExitCode.STORAGE;
+      case IOException failed -> ExitCode.STORAGE;
       case CollectiveException other -> ExitCode.OTHER_RANK;
       case RendezvousException absent -> ExitCode.OTHER_RANK;
       default -> ExitCode.INTERNAL_ERROR;

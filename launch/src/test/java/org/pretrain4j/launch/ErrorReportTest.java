@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.pretrain4j.configuration.ConfigurationException;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.configuration.Violation;
 import org.pretrain4j.trainer.parallel.cluster.RendezvousException;
@@ -29,6 +30,14 @@ class ErrorReportTest {
   void aUsersMistakeIsItsMessageAndNothingElse() {
     assertEquals(ExitCode.USAGE, report(new UserException("sequence_length is 0; give 1 or more")));
     assertEquals("error: sequence_length is 0; give 1 or more\n", out.toString());
+  }
+
+  @Test
+  void storageThatRefusesIsTriedAgainByLaunchers() {
+    IOException cause = new IOException("Stale file handle");
+    assertEquals(
+        ExitCode.STORAGE, report(new StorageException("the metrics can't be written", cause)));
+    assertEquals("error: the metrics can't be written\n", out.toString());
   }
 
   @Test

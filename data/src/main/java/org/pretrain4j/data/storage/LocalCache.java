@@ -23,7 +23,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.configuration.StorageException;
 
 /**
  * Pieces of remote files on a local disk, bounded in bytes, least recently used out first. What was
@@ -61,7 +61,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
   /**
    * @param folder on a local disk, used by nothing but caches with the same bound
    * @param maxBytes of all pieces in the folder
-   * @throws UserException if the folder cannot be used
+   * @throws StorageException if the folder cannot be used
    */
   public LocalCache(Path folder, long maxBytes) {
     this.folder = folder;
@@ -70,7 +70,8 @@ public final class LocalCache implements Pieces, AutoCloseable {
       Files.createDirectories(folder);
       takeInventory();
     } catch (IOException e) {
-      throw new UserException("cannot use the cache folder '" + folder + "': " + e.getMessage(), e);
+      throw new StorageException(
+          "cannot use the cache folder '" + folder + "': " + e.getMessage(), e);
     }
   }
 

@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -187,8 +188,8 @@ public final class Storage {
   }
 
   /** One line for the user about a failed read or write. */
-  public static UserException failed(String action, Path path, IOException e) {
-    return new UserException("cannot " + action + " '" + path + "': " + firstLine(e), e);
+  public static StorageException failed(String action, Path path, IOException e) {
+    return new StorageException("cannot " + action + " '" + path + "': " + firstLine(e), e);
   }
 
   private static UserException missing(Path path, IOException cause) {

@@ -3,16 +3,16 @@ package org.pretrain4j.trainer.run;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedReader;
 import java.io.BufferedWriter;
+import java.io.EOFException;
 import java.io.IOException;
-import java.io.InputStreamReader;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.configuration.StorageException;
 
 /**
  * {@code metrics.jsonl} of a run: one object a step, each step once. When a run goes on from a
@@ -20,6 +20,8 @@ import org.pretrain4j.configuration.UserException;
  */
 final class MetricsLog implements AutoCloseable {
   static final String FILE_NAME = "metrics.jsonl";
+
+  private static final int BLOCK = 8192;
 
   private final ObjectMapper mapper = new ObjectMapper();
   private final Path file;
@@ -29,7 +31,7 @@ final class MetricsLog implements AutoCloseable {
   /**
    * @param folder of the run
    * @param stepsDone steps whose lines stay
-   * @throws UserException if the file can't be read or written
+   * @throws StorageException if the file can't be read or written
    */
   MetricsLog(Path folder, long stepsDone) {
     this(folder, FILE_NAME, stepsDone);
@@ -48,26 +50,59 @@ final class MetricsLog implements AutoCloseable {
     }
   }
 
+  /** Lines are in the order of steps, so only the end is read, however long the run. */
   private void keep(long stepsDone) throws IOException {
     if (!Files.exists(file)) {
       return;
     }
-    Path next = file.resolveSibling(file.getFileName() + ".next");
-    // A reader that replaces malformed bytes: they can only stand in a line that a crash cut short.
-    try (BufferedReader old =
-            new BufferedReader(
-                new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8));
-        BufferedWriter kept = Files.newBufferedWriter(next, StandardCharsets.UTF_8)) {
-      for (String line = old.readLine(); line != null; line = old.readLine()) {
-        long step = stepOf(line);
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      long end = channel.size();
+      while (end > 0) {
+        long start = lineStart(channel, end);
+        ByteBuffer line = ByteBuffer.allocate(Math.toIntExact(end - start));
+        readFully(channel, line, start);
+        // Bytes that a crash left are replaced; they are no line then.
+        String text = StandardCharsets.UTF_8.decode(line.flip()).toString();
+        long step = stepOf(text);
         if (step >= 1 && step <= stepsDone) {
-          kept.write(line);
-          kept.write('\n');
-          lastStep = Math.max(lastStep, step);
+          lastStep = step;
+          if (!text.endsWith("\n")) {
+            channel.write(ByteBuffer.wrap(new byte[] {'\n'}), end++);
+          }
+          break;
+        }
+        end = start;
+      }
+      channel.truncate(end);
+    }
+  }
+
+  /** Where the line begins whose last byte, mostly a line feed, is the one before {@code end}. */
+  private static long lineStart(FileChannel channel, long end) throws IOException {
+    long to = end - 1;
+    while (to > 0) {
+      long from = Math.max(0, to - BLOCK);
+      ByteBuffer block = ByteBuffer.allocate((int) (to - from));
+      readFully(channel, block, from);
+      for (int i = block.capacity() - 1; i >= 0; i--) {
+        if (block.get(i) == '\n') {
+          return from + i + 1;
         }
       }
+      to = from;
     }
-    Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
+    return 0;
+  }
+
+  private static void readFully(FileChannel channel, ByteBuffer target, long position)
+      throws IOException {
+    long start = position - target.position();
+    while (target.hasRemaining()) {
+      if (channel.read(target, start + target.position()) < 0) {
+        throw new EOFException("the file was cut while it was read");
+      }
+    }
   }
 
   /** The step of a line, or -1 for one that is cut short. */
@@ -95,8 +130,8 @@ final class MetricsLog implements AutoCloseable {
     }
   }
 
-  private UserException failure(IOException e) {
-    return new UserException(
+  private StorageException failure(IOException e) {
+    return new StorageException(
         "the metrics can't be written to "
             + file
             + " ("

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.Collectives;
@@ -70,7 +71,7 @@ final class RankSigns implements AutoCloseable {
               hang -> Runtime.getRuntime().halt(Supervisor.HUNG));
       return new RankSigns(config, attempt, firstRank, recorders, watchdog);
     } catch (IOException e) {
-      throw new UserException(
+      throw new StorageException(
           "the records of the ranks can't be written to " + folder + " (" + e.getMessage() + ")",
           e);
     }

@@ -4,7 +4,9 @@ import ai.djl.ndarray.NDManager;
 import java.util.List;
 import java.util.Optional;
 import org.pretrain4j.checkpoints.Checkpoint;
+import org.pretrain4j.checkpoints.DamagedCheckpointException;
 import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.data.stream.ReadAhead;
 import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.stream.TokenStream;
@@ -163,7 +165,12 @@ final class RankTrainer implements AutoCloseable {
   private void load(Optional<Checkpoint> checkpoint) {
     device.use();
     if (checkpoint.isPresent()) {
-      shard.load(checkpoint.get());
+      try {
+        shard.load(checkpoint.get());
+      } catch (DamagedCheckpointException e) {
+        // It was good when it was chosen: the next start looks again, and may take another.
+        throw new StorageException(e.getMessage(), e);
+      }
       guard.restore(SavedState.guardOf(checkpoint.get().state()));
       step = checkpoint.get().step();
     } else {

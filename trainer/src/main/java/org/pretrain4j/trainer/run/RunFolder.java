@@ -9,6 +9,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import org.pretrain4j.checkpoints.DataChange;
 import org.pretrain4j.configuration.ConfigurationWriter;
+import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 
 /**
@@ -70,10 +72,19 @@ final class RunFolder implements AutoCloseable {
       }
       return new RunFolder(path, channel);
     } catch (IOException e) {
-      throw new UserException(
-          "the run folder " + path + " can't be written (" + e.getMessage() + "); set run_folder",
-          e);
+      String message =
+          "the run folder " + path + " can't be written (" + e.getMessage() + "); set run_folder";
+      boolean mistaken = e instanceof AccessDeniedException || isWithinAFile(path);
+      throw mistaken ? new UserException(message, e) : new StorageException(message, e);
     }
+  }
+
+  private static boolean isWithinAFile(Path path) {
+    Path existing = path.toAbsolutePath();
+    while (existing != null && !Files.exists(existing)) {
+      existing = existing.getParent();
+    }
+    return existing != null && !Files.isDirectory(existing);
   }
 
   private static boolean lock(FileChannel channel, Duration patience) throws IOException {
@@ -130,7 +141,7 @@ final class RunFolder implements AutoCloseable {
       Files.writeString(next, content, StandardCharsets.UTF_8);
       Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
-      throw new UserException(file + " can't be written: " + e.getMessage(), e);
+      throw new StorageException(file + " can't be written: " + e.getMessage(), e);
     }
   }
 
@@ -140,7 +151,7 @@ final class RunFolder implements AutoCloseable {
     try {
       lockFile.close();
     } catch (IOException e) {
-      throw new UserException(path.resolve(LOCK) + " can't be closed: " + e.getMessage(), e);
+      throw new StorageException(path.resolve(LOCK) + " can't be closed: " + e.getMessage(), e);
     }
   }
 }

@@ -207,7 +207,7 @@ class CudaArrayKernelsTest {
     Random random = new Random(n);
     float[] a = OffHeap.gaussian(random, n, 1);
     float[] b = OffHeap.gaussian(random, n, 1);
-    if (n > 30) {
+    if (n > 31) {
       float[] special = {
         Float.NaN,
         Float.POSITIVE_INFINITY,
@@ -218,7 +218,9 @@ class CudaArrayKernelsTest {
         1 + 0x1p-8f,
         1 + 0x1.8p-7f,
         -1 - 0x1p-8f,
-        1 + 0x1.0002p-8f
+        1 + 0x1.0002p-8f,
+        Float.intBitsToFloat(0x7fffffff),
+        Float.intBitsToFloat(0xffffffff)
       };
       System.arraycopy(special, 0, b, 20, special.length);
     }

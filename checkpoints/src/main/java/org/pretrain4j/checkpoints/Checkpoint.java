@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.checkpoints.storage.BlockChecksums;
 import org.pretrain4j.checkpoints.storage.BlockReader;
+import org.pretrain4j.checkpoints.storage.ChecksumException;
 import org.pretrain4j.checkpoints.storage.DurableFileSystem;
 import org.pretrain4j.checkpoints.storage.ParallelTasks;
 
@@ -215,7 +216,7 @@ public final class Checkpoint {
       SealedJson.Sealed<ShardSummary> read =
           SealedJson.read(files, new Path(folder, shard.checksumsFile()), ShardSummary.class);
       if (!read.crc32c().equals(shard.checksumsCrc32c()) || read.value().bytes() != shard.bytes()) {
-        throw new IOException(shard.checksumsFile() + " is that of another checkpoint");
+        throw new ChecksumException(shard.checksumsFile() + " is that of another checkpoint");
       }
       summaries.put(shard.rank(), read.value());
       return read.value();

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.pretrain4j.configuration.UserException;
@@ -45,14 +46,7 @@ public final class CheckpointMirror implements AutoCloseable {
    * up to the given step. A failure is only a warning: the next call tries again.
    */
   public void copyInBackground(long upToStep) {
-    background.execute(
-        () -> {
-          try {
-            copyMissing(upToStep);
-          } catch (RuntimeException e) {
-            failed(e);
-          }
-        });
+    inBackground(() -> copyMissing(upToStep));
   }
 
   /**
@@ -61,22 +55,37 @@ public final class CheckpointMirror implements AutoCloseable {
    * kept until it was copied.
    */
   public void followInBackground(long upToStep, RetentionPolicy policy) {
-    background.execute(
+    inBackground(
         () -> {
-          try {
-            boolean complete = copyMissing(upToStep);
-            if (spared && !givenUp) {
-              spared = false;
-              retainSource(policy);
-            }
-            if (complete) {
-              followTags();
-              target.retain(policy, Set.copyOf(source.steps())::contains, warn);
-            }
-          } catch (RuntimeException e) {
-            failed(e);
+          boolean complete = copyMissing(upToStep);
+          if (spared && !givenUp) {
+            spared = false;
+            retainSource(policy);
+          }
+          if (complete) {
+            followTags();
+            target.retain(policy, Set.copyOf(source.steps())::contains, warn);
           }
         });
+  }
+
+  /** A save that ends after the copies were given up is no less saved. */
+  private void inBackground(Runnable work) {
+    if (givenUp) {
+      return;
+    }
+    try {
+      background.execute(
+          () -> {
+            try {
+              work.run();
+            } catch (RuntimeException e) {
+              failed(e);
+            }
+          });
+    } catch (RejectedExecutionException e) {
+      failed(e);
+    }
   }
 
   /** The copies go on with the next save; a run that gives them up knows why they fail. */

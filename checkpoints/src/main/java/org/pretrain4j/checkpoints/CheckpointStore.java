@@ -167,6 +167,22 @@ public final class CheckpointStore {
         "%s has no checkpoint of step %d; those there are: %s".formatted(root(), step, steps()));
   }
 
+  /**
+   * As {@link #open(long)}, but by the name of its folder: of a step there may be two, where one
+   * was to take the place of the other.
+   *
+   * @throws UserException if there is no such checkpoint
+   * @throws DamagedCheckpointException if its manifest is damaged
+   */
+  public Checkpoint openFolder(String name) {
+    for (Candidate candidate : folder.candidates()) {
+      if (candidate.folder().getName().equals(name)) {
+        return Checkpoint.open(folder.files(), candidate.folder());
+      }
+    }
+    throw new UserException("%s has no checkpoint %s".formatted(root(), name));
+  }
+
   /** The steps of the published checkpoints, good or not, oldest first. */
   public List<Long> steps() {
     return folder.candidates().stream().map(Candidate::step).distinct().sorted().toList();

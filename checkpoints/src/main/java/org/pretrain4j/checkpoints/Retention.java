@@ -43,7 +43,8 @@ final class Retention {
     synchronized (retaining) {
       List<Long> deleted = new ArrayList<>();
       for (Candidate candidate : doomed(policy, warn)) {
-        if (!isSpared.test(candidate.step())) {
+        // Finding them may have taken minutes, and somebody may have pinned one since.
+        if (!isSpared.test(candidate.step()) && !tags.all().containsValue(candidate.step())) {
           folder.delete(candidate);
           deleted.add(candidate.step());
         }
@@ -60,7 +61,7 @@ final class Retention {
 
   /** What would be deleted, newest first. */
   List<Candidate> doomed(RetentionPolicy policy, Consumer<String> warn) {
-    Set<Long> pinned = Set.copyOf(tags.all().values());
+    Set<Long> pinned = Set.of();
     Instant now = clock.instant();
     boolean goodOneKept = false;
     int kept = 0;
@@ -78,10 +79,15 @@ final class Retention {
           checkpoint.verifySizes();
         } else {
           verifyOnce(checkpoint);
-          goodOneKept = true;
+          goodOneKept = true; // None is deleted before: the pins are needed from here on.
+          pinned = Set.copyOf(tags.all().values());
         }
         kept++;
       } catch (DamagedCheckpointException e) {
+        if (!e.isCertain()) {
+          warn.accept("a checkpoint that can't be read now stays: " + e.getMessage());
+          continue;
+        }
         warn.accept("a damaged checkpoint is not counted as kept: " + e.getMessage());
         if (kept >= policy.keepLast()
             && !pinned.contains(candidate.step())

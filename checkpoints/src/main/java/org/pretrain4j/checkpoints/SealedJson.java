@@ -88,7 +88,7 @@ final class SealedJson {
     }
     JsonNode json = JSON.readTree(content);
     if (!FORMAT.equals(json.path("format").textValue())) {
-      throw new IOException(name + " is not of the format " + FORMAT);
+      throw new ChecksumException(name + " is not of the format " + FORMAT);
     }
     int version = json.path("version").asInt(0);
     if (version > VERSION) {
@@ -99,7 +99,8 @@ final class SealedJson {
     try {
       return new Sealed<>(JSON.treeToValue(json, type), actual);
     } catch (JsonProcessingException e) {
-      throw new IOException(name + " is inconsistent: " + e.getOriginalMessage(), e);
+      throw (IOException)
+          new ChecksumException(name + " is inconsistent: " + e.getOriginalMessage()).initCause(e);
     }
   }
 }

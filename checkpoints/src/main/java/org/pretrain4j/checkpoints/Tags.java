@@ -2,7 +2,9 @@ package org.pretrain4j.checkpoints;
 
 import java.io.IOException;
 import java.util.SortedMap;
+import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -29,40 +31,50 @@ final class Tags {
       throw new UserException(
           "the tag '%s' must be of 1 to 64 letters, digits, '-' and '_'".formatted(tag));
     }
-    Long before = all().get(tag);
     try {
       files.createFolder(folder);
       files.write(file(tag, step), new byte[0]);
       files.syncFolder(folder);
-      if (before != null && before != step) {
-        files.delete(file(tag, before));
-        files.syncFolder(folder);
-      }
+      SortedSet<Long> before = stored().getOrDefault(tag, new TreeSet<>());
+      before.remove(step);
+      delete(tag, before);
     } catch (IOException e) {
       throw new CheckpointWriteException("the tag " + tag + " can't be written to " + folder, e);
     }
   }
 
   void remove(String tag) {
-    Long step = all().get(tag);
-    if (step != null) {
-      try {
-        files.delete(file(tag, step));
-        files.syncFolder(folder);
-      } catch (IOException e) {
-        throw new CheckpointWriteException("the tag " + tag + " can't be removed", e);
-      }
+    try {
+      delete(tag, stored().getOrDefault(tag, new TreeSet<>()));
+    } catch (IOException e) {
+      throw new CheckpointWriteException("the tag " + tag + " can't be removed", e);
+    }
+  }
+
+  /** The one that counts goes last, so that a crash in the middle moves no name back. */
+  private void delete(String tag, SortedSet<Long> steps) throws IOException {
+    for (long step : steps) {
+      files.delete(file(tag, step));
+    }
+    if (!steps.isEmpty()) {
+      files.syncFolder(folder);
     }
   }
 
   /** A crash while a name moved may have left both; the later step counts. */
   SortedMap<String, Long> all() {
     SortedMap<String, Long> tags = new TreeMap<>();
+    stored().forEach((tag, steps) -> tags.put(tag, steps.last()));
+    return tags;
+  }
+
+  private SortedMap<String, SortedSet<Long>> stored() {
+    SortedMap<String, SortedSet<Long>> tags = new TreeMap<>();
     try {
       for (FileStatus entry : files.list(folder)) {
         String[] parts = entry.getPath().getName().split("@");
         if (parts.length == 2 && parts[1].matches("\\d{1,18}")) {
-          tags.merge(parts[0], Long.parseLong(parts[1]), Math::max);
+          tags.computeIfAbsent(parts[0], tag -> new TreeSet<>()).add(Long.parseLong(parts[1]));
         }
       }
     } catch (IOException e) {

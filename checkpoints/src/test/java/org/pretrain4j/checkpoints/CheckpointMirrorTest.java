@@ -96,6 +96,18 @@ class CheckpointMirrorTest {
   }
 
   @Test
+  void aSaveThatEndsAfterTheCopiesWereGivenUpIsJustNotCopied() {
+    save(10);
+    CheckpointStore target = store(disk.durable(), "second");
+    CheckpointMirror mirror = new CheckpointMirror(source, target, warnings::add);
+    mirror.giveUp();
+    mirror.copyInBackground(10);
+    mirror.followInBackground(10, RetentionPolicy.newest(1));
+    assertEquals(List.of(), warnings);
+    assertEquals(List.of(), target.steps());
+  }
+
+  @Test
   void whatNobodyThoughtOfIsAWarningToo() {
     save(10);
     CheckpointStore target =

@@ -310,6 +310,20 @@ class CheckpointStoreTest {
   }
 
   @Test
+  void anotherRankOpensTheVeryCheckpointThatWasFound() throws IOException {
+    SavedRun.save(store, 10, LAYOUT, 2);
+    Path published = folder.resolve("checkpoints/step-0000000010");
+    Files.move(published, folder.resolve("checkpoints/.replaced-step-0000000010-x"));
+    SavedRun.save(store, 20, LAYOUT, 2);
+    Files.move(folder.resolve("checkpoints/step-0000000020"), published);
+    Files.delete(published.resolve("rank-00001-of-00002.safetensors"));
+    Checkpoint found = store.newestGood(warnings::add).orElseThrow();
+    assertEquals(".replaced-step-0000000010-x", found.folder().getName());
+    SavedRun.assertHolds(store.openFolder(found.folder().getName()), 10);
+    assertThrows(UserException.class, () -> store.openFolder("step-0000000030"));
+  }
+
+  @Test
   void anUnwritableFolderIsNamedInOneLine() throws IOException {
     Files.writeString(folder.resolve("checkpoints"), "a file");
     CheckpointWriteException thrown =

@@ -208,12 +208,14 @@ public final class DurableFileSystem {
     }
   }
 
-  /** Whoever may not open a folder of someone else has not made what is in it. */
+  /** For folders in which nothing was made just now, and whose disk need not allow it. */
   private void syncIfAllowed(Path folder) throws IOException {
     try {
       folderSync.sync(folder);
     } catch (AccessDeniedException e) {
       LOG.debug("{} is left to its owner: {}", folder, e.getMessage());
+    } catch (IOException e) {
+      LOG.warn("{} can't be synced: {}", folder, e.getMessage());
     }
   }
 

@@ -20,6 +20,7 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.storage.Storage;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ModelLayout;
+import org.pretrain4j.trainer.run.CheckpointSearch;
 import org.pretrain4j.trainer.run.RunConfig;
 
 /**
@@ -51,6 +52,7 @@ public final class ModelImport {
           "%s holds checkpoints already, none is overwritten; set another name or delete them"
               .formatted(store.root()));
     }
+    run.checkpoints().mirrorFolder().ifPresent(CheckpointSearch::requireNoCopies);
     CheckpointState state =
         CheckpointState.builder(0)
             .stage(run.stages().getFirst().name())

@@ -14,7 +14,6 @@ import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.checkpoints.RetentionPolicy;
 import org.pretrain4j.checkpoints.StateSource;
-import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.Collectives;
 
 /**
@@ -95,7 +94,7 @@ final class CheckpointSaver implements AutoCloseable {
     try {
       mirror.ifPresentOrElse(
           copies -> copies.retainSource(policy), () -> store.retain(policy, warnings::add));
-    } catch (UserException e) {
+    } catch (RuntimeException e) { // What is published stays published.
       warnings.add("old checkpoints stay for now: " + e.getMessage());
     }
     mirror.ifPresent(copies -> copies.followInBackground(step, policy));

@@ -71,8 +71,12 @@ final class LeaderSeat implements AutoCloseable {
               + " already holds a run; continue it (--resume auto), delete the folder, or set"
               + " another name");
     }
+    Optional<String> mirror = config.checkpoints().mirrorFolder();
+    if (resume == Resume.NEVER && mirror.isPresent()) {
+      CheckpointSearch.requireNoCopies(mirror.get());
+    }
     Optional<Checkpoint> checkpoint =
-        CheckpointSearch.newest(store, config.checkpoints().mirrorFolder(), listener::warning);
+        CheckpointSearch.newest(store, config.name(), mirror, listener::warning);
     if (resume == Resume.REQUIRED && checkpoint.isEmpty()) {
       throw new UserException(
           "there is no checkpoint in " + store.root() + " to continue (--resume required)");

@@ -80,13 +80,13 @@ final class RankRun {
   /** All ranks go on from the checkpoint that rank 0 found. */
   Optional<Checkpoint> agree() {
     Optional<Checkpoint> found = seat.flatMap(LeaderSeat::checkpoint);
-    String step = found.map(checkpoint -> Long.toString(checkpoint.step())).orElse("");
-    byte[] agreed = collectives.broadcastBytes(step.getBytes(StandardCharsets.US_ASCII), 0);
+    String name = found.map(checkpoint -> checkpoint.folder().getName()).orElse("");
+    byte[] agreed = collectives.broadcastBytes(name.getBytes(StandardCharsets.US_ASCII), 0);
     if (seat.isPresent()) {
       return found;
     }
     String text = new String(agreed, StandardCharsets.US_ASCII);
-    return text.isEmpty() ? Optional.empty() : Optional.of(store.open(Long.parseLong(text)));
+    return text.isEmpty() ? Optional.empty() : Optional.of(store.openFolder(text));
   }
 
   private StepReport leaderReport(LeaderSeat taken, RankTrainer rank, OpenedData data) {

@@ -12,7 +12,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -23,6 +26,9 @@ import org.pretrain4j.checkpoints.CheckpointWriteException;
 import org.pretrain4j.checkpoints.storage.TroubledFileSystem;
 import org.pretrain4j.configuration.ConfigurationReader;
 import org.pretrain4j.configuration.ConfigurationWriter;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.exchange.ModelImport;
+import org.pretrain4j.trainer.exchange.StoredModel;
 
 /** Saving while training goes on, on disks that are slow, full or lost. */
 @Timeout(120)
@@ -244,6 +250,64 @@ final class BackgroundSavingTest {
     assertTrue(warnings.getLast().contains("mirror"), warnings::toString);
     assertEquals(18, store(config).newestGood(warnings::add).orElseThrow().step());
     assertFalse(Files.exists(temp.resolve("run/metrics.jsonl.next")));
+  }
+
+  @Test
+  void aRunThatFailsStillCompletesItsSaveAndSaysNothingElse() {
+    RunConfig config = config(1, "mirror_folder: \"" + temp.resolve("mirror") + "\"");
+    CountDownLatch mayGoOn = new CountDownLatch(1);
+    TroubledFileSystem.waitFor("step-0000000004", new CountDownLatch(1), mayGoOn);
+    List<String> warnings = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void step(StepMetrics metrics) {
+            if (metrics.step() == 5) {
+              CompletableFuture.delayedExecutor(3, TimeUnit.SECONDS).execute(mayGoOn::countDown);
+              throw new IllegalStateException("a defect");
+            }
+          }
+
+          @Override
+          public void warning(String message) {
+            warnings.add(message);
+          }
+        };
+    assertThrows(IllegalStateException.class, () -> train(config, listener));
+    assertEquals(List.of(), warnings);
+    assertEquals(List.of(4L), store(config).steps());
+  }
+
+  @Test
+  void aNewRunNeverGoesOnFromTheCopiesOfAnother() {
+    String mirror = "mirror_folder: \"" + temp.resolve("mirror") + "\"";
+    RunConfig copied = config(temp.resolve("first"), 1, mirror);
+    assertEquals("small", copied.name());
+    train(copied, new TrainingListener() {});
+    RunConfig next = SmallRun.of(temp, config(1, mirror)).with("small", "other").config();
+    UserException never =
+        assertThrows(
+            UserException.class,
+            () ->
+                new Trainer(
+                        next,
+                        new TrainingOptions(Resume.NEVER, new StopRequest()),
+                        new TrainingListener() {})
+                    .run());
+    assertTrue(never.getMessage().contains("mirror already holds checkpoints"), never.getMessage());
+    UserException auto =
+        assertThrows(UserException.class, () -> train(next, new TrainingListener() {}));
+    assertTrue(auto.getMessage().contains("of the run 'small', not of 'other'"), auto.getMessage());
+    try (StoredModel model =
+        StoredModel.open(
+            copied.checkpoints().mirrorFolder().orElseThrow(), Optional.empty(), text -> {})) {
+      UserException imported =
+          assertThrows(UserException.class, () -> ModelImport.run(model, next, text -> {}));
+      assertTrue(
+          imported.getMessage().contains("mirror already holds checkpoints"),
+          imported.getMessage());
+    }
+    assertEquals(List.of(), store(next).steps());
   }
 
   private static void damage(Path checkpoint) throws IOException {

@@ -123,7 +123,7 @@ final class EvaluateCommand implements Callable<Integer> {
     try (StoredModel stored = source.open();
         Tokenizer tokenizer = stored.openTokenizer();
         NDManager manager = Managers.host()) {
-      requireVocabulary(tokenizer, stored);
+      ModelSource.requireVocabulary(tokenizer, stored);
       long seed = stored.run().map(run -> run.seed()).orElse(0L);
       Evaluation evaluation =
           new Evaluation(
@@ -142,14 +142,6 @@ final class EvaluateCommand implements Callable<Integer> {
       }
     }
     return ExitCode.OK.number();
-  }
-
-  private static void requireVocabulary(Tokenizer tokenizer, StoredModel stored) {
-    if (tokenizer.vocabSize() > stored.config().vocabSize()) {
-      throw new UserException(
-          "the tokenizer has %d tokens, the model only %d: it is another one's; name the right one with --tokenizer"
-              .formatted(tokenizer.vocabSize(), stored.config().vocabSize()));
-    }
   }
 
   private EvaluationConfig configuration(Storage storage, StoredModel stored) throws IOException {

@@ -62,6 +62,12 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   @Option(
+      names = "--tokenizer",
+      paramLabel = "FILE",
+      description = "A tokenizer.json instead of the one that the model names.")
+  private String tokenizerFile;
+
+  @Option(
       names = "--prompt",
       paramLabel = "TEXT",
       required = true,
@@ -105,10 +111,12 @@ final class GenerateCommand implements Callable<Integer> {
     if (maxTokens < 1) {
       throw new UserException("--max-tokens is " + maxTokens + ", expected at least 1");
     }
-    try (StoredModel stored = StoredModel.open(source.place(), Optional.empty(), LOG::warn);
+    try (StoredModel stored =
+            StoredModel.open(source.place(), Optional.ofNullable(tokenizerFile), LOG::warn);
         Tokenizer tokenizer = stored.openTokenizer();
         NDManager manager = Managers.host();
         InferenceModel model = stored.load(manager, stored.sequenceLength())) {
+      ModelSource.requireVocabulary(tokenizer, stored);
       int[] tokens = tokenizer.encode(prompt);
       if (tokens.length == 0) {
         throw new UserException("--prompt is empty, expected at least one character");

@@ -3,6 +3,8 @@ package org.pretrain4j.launch;
 import java.util.Optional;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
+import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.data.tokens.Tokenizer;
 import org.pretrain4j.trainer.exchange.StoredModel;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -31,5 +33,14 @@ final class ModelSource {
 
   StoredModel open() {
     return StoredModel.open(place, Optional.ofNullable(tokenizer), LOG::warn);
+  }
+
+  /** Whoever has other tokens than the model knows has the tokenizer of another one. */
+  static void requireVocabulary(Tokenizer tokenizer, StoredModel stored) {
+    if (tokenizer.vocabSize() > stored.config().vocabSize()) {
+      throw new UserException(
+          "the tokenizer has %d tokens, the model only %d: it is another one's; name the right one with --tokenizer"
+              .formatted(tokenizer.vocabSize(), stored.config().vocabSize()));
+    }
   }
 }

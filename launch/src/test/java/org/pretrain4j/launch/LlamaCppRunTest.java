@@ -22,7 +22,7 @@ import org.pretrain4j.data.tokens.Tokenizer;
 
 /**
  * The real llama.cpp opens the export of a trained run: greedily it generates what {@code generate}
- * does, and its mean loss on a text is that of {@code evaluate}. Needs Node.js and npm; skipped
+ * does, and its mean loss on a text is that of {@code evaluate}. Needs Node.js 20 and npm; skipped
  * without, but never in continuous integration ({@code CI=true}). With {@code
  * -Dpretrain4j.llama.run=FOLDER} it looks at another run than a tiny one.
  */

@@ -32,9 +32,16 @@ public record DataConfig(
                 + " 0 means no limit")
         @Default("0")
         double maxEpochs,
-    @Key("Folder on a local disk that caches datasets of hdfs and s3a; none is cached if absent")
+    @Key(
+            "Folder on a local disk that caches datasets of hdfs and s3a; none is cached if absent."
+                + " Only the cache's own files, `*.piece` and `*.piece.*.tmp`, are ever deleted in"
+                + " it")
         Optional<String> cacheFolder,
-    @Key("Most bytes in the cache folder") @Default("0.1T") long cacheBytes) {
+    @Key(
+            "Most bytes of the cache's files; each process may be a thirty-second of them ahead"
+                + " before it counts those of the others")
+        @Default("0.1T")
+        long cacheBytes) {
 
   /** What to do about data that cannot be trusted. */
   public enum OnDamage {

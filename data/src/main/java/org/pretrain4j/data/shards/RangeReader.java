@@ -7,6 +7,7 @@ import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.hdfs.BlockMissingException;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.random.SplitMix64;
 import org.pretrain4j.data.storage.Pieces;
 import org.pretrain4j.data.storage.Storage;
@@ -91,6 +92,29 @@ final class RangeReader {
     Shard.checkSize(path.toUri().getPath(), storage.status(path).getLen(), entry);
   }
 
+  /**
+   * True if the file is gone and its dataset is not: where the manifest is gone as well, a mount or
+   * a server may have dropped out.
+   */
+  boolean isMissing() {
+    try (FSDataInputStream manifest = storage.open(new Path(path.getParent(), Manifest.FILE))) {
+      if (manifest.read() < 0) {
+        return false;
+      }
+    } catch (IOException | UserException e) {
+      return false;
+    }
+    try {
+      // Asked after the manifest was found: a mount may have come back in between.
+      storage.status(path);
+      return false;
+    } catch (UserException e) {
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   /** Has the range fetched in the background, if there is somewhere to put it. */
   void prefetch(long offset, int length) {
     pieces.ifPresent(near -> near.prefetch(key(offset, length), () -> fetch(offset, length)));
@@ -102,7 +126,7 @@ final class RangeReader {
 
   private byte[] fetch(long offset, int length) throws IOException {
     byte[] bytes = new byte[length];
-    try (FSDataInputStream in = storage.open(path)) {
+    try (FSDataInputStream in = storage.openForRanges(path, entry.bytes())) {
       in.readFully(offset, bytes, 0, length);
     } catch (BlockMissingException e) {
       // Of HDFS: no copy could be read. Whether one is left is for its name node to say.

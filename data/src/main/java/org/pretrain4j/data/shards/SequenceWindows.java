@@ -10,8 +10,8 @@ import org.pretrain4j.data.random.SplitMix64;
  * tokens that do not overlap; a tail that is shorter is dropped. One epoch reads each window once:
  * the shards in an order that is drawn anew for each epoch, each from its beginning to its end.
  *
- * <p>Needs 8 bytes for each shard, whatever the number of tokens; finding a sequence takes a binary
- * search over the shards.
+ * <p>Needs 8 bytes for each shard besides the manifest, whatever the number of tokens; finding a
+ * sequence takes a binary search over the shards.
  */
 public final class SequenceWindows {
   private static final int KEPT_EPOCHS = 3;

@@ -81,7 +81,9 @@ final class Shard {
       return new ShardException(
           name, "fails the checksum of its file system (" + e.getMessage() + "); replace it", e);
     }
-    return e instanceof UserException && e.getCause() instanceof FileNotFoundException
+    boolean notFound =
+        e instanceof FileNotFoundException || e.getCause() instanceof FileNotFoundException;
+    return notFound && reader.isMissing()
         ? new ShardException(name, "is missing, but the manifest lists it; restore the file", e)
         : ShardException.unreachable(name, e);
   }

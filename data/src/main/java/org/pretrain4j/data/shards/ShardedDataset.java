@@ -164,8 +164,19 @@ public final class ShardedDataset {
     return new SequenceCursor(this, sequenceLength);
   }
 
-  /** The dataset's documents in the order of its shards, each once. */
+  /**
+   * The dataset's documents in the order of its shards, each once.
+   *
+   * @throws UserException if the dataset is shuffled: its rows are parts of documents
+   */
   public DocumentCursor documents() {
+    if (manifest.sequenceLength() != 0) {
+      throw new UserException(
+          folder.toUri().getPath()
+              + ": is shuffled, so its documents are cut into sequences of "
+              + manifest.sequenceLength()
+              + " tokens; name the dataset that it was made from");
+    }
     return new DocumentCursor(this);
   }
 

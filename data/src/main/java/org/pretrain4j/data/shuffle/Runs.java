@@ -49,7 +49,6 @@ final class Runs {
     }
     this.levels = merges;
     storage.fileSystem(folder).mkdirs(folder);
-    storage.deleteTemporaries(folder, "run-");
     for (FileStatus file : storage.list(folder)) {
       present.add(file.getPath().getName());
     }

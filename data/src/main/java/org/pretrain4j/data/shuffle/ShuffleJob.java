@@ -3,6 +3,7 @@ package org.pretrain4j.data.shuffle;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.data.random.SplitMix64;
@@ -116,6 +117,7 @@ public final class ShuffleJob {
       }
       if (lock.exclusive()) {
         storage.deleteTemporaries(target, "shard-", JOURNAL, Manifest.FILE);
+        deleteOldRuns(runs(job));
       }
       ShufflePlan plan = new ShufflePlan(options, dataset.cursor(options.sequenceLength()).size());
       JobJournal done = engine.shuffle(dataset, plan, journal);
@@ -129,14 +131,32 @@ public final class ShuffleJob {
     }
   }
 
+  private Path runs(String job) {
+    String key = Long.toHexString(SplitMix64.key(job + "|" + fanIn));
+    return new Path(target, TEMPORARY + "/" + key);
+  }
+
+  /** Those of other options, and what a killed writer left of this job's. */
+  private void deleteOldRuns(Path own) throws IOException {
+    if (!storage.exists(own.getParent())) {
+      return;
+    }
+    for (FileStatus child : storage.list(own.getParent())) {
+      if (child.getPath().getName().equals(own.getName())) {
+        storage.deleteTemporaries(own, "run-");
+      } else {
+        storage.delete(child.getPath());
+      }
+    }
+  }
+
   private JobJournal shuffle(ShardedDataset dataset, ShufflePlan plan, JobJournal journal)
       throws IOException {
     JobJournal state = journal;
     if (state.shards().size() == plan.buckets()) {
       return state;
     }
-    String key = Long.toHexString(SplitMix64.key(journal.job() + "|" + fanIn));
-    Runs runs = new Runs(storage, new Path(target, TEMPORARY + "/" + key), plan, fanIn);
+    Runs runs = new Runs(storage, runs(journal.job()), plan, fanIn);
     int done = state.shards().size();
     long bytes = dataset.manifest().bytes();
     ShuffleProgress progress =

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.Semaphore;
@@ -43,6 +44,29 @@ public final class FolderLock implements AutoCloseable {
         channel.close();
       }
       throw e;
+    }
+  }
+
+  /** The lock, unless another process or thread holds it. */
+  static Optional<FolderLock> tryAcquire(Path file) throws IOException {
+    Semaphore threads =
+        THREADS.computeIfAbsent(file.toAbsolutePath().normalize(), key -> new Semaphore(1));
+    if (!threads.tryAcquire()) {
+      return Optional.empty();
+    }
+    FileChannel channel = null;
+    boolean held = false;
+    try {
+      channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      held = channel.tryLock() != null;
+      return held ? Optional.of(new FolderLock(channel, threads)) : Optional.empty();
+    } finally {
+      if (!held) {
+        threads.release();
+        if (channel != null) {
+          channel.close();
+        }
+      }
     }
   }
 

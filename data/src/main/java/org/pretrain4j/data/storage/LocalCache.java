@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -21,6 +22,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
+import java.util.regex.Pattern;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.StorageException;
@@ -34,6 +36,9 @@ import org.pretrain4j.configuration.StorageException;
  * holds for all of them together, but for a thirty-second of it that each may be ahead before it
  * looks at the folder again.
  *
+ * <p>Only the cache's own files count and are deleted: those that end with {@code .piece}, and
+ * unfinished ones with {@code .piece.<uuid>.tmp}.
+ *
  * <p>Whoever reads verifies the pieces and calls {@link #forget} on a bad one. When the disk fails
  * or is full, reading goes on without the cache, after a warning. Thread-safe.
  */
@@ -45,6 +50,9 @@ public final class LocalCache implements Pieces, AutoCloseable {
   // Written share after which a process looks what others have written.
   private static final int SHARE_AHEAD = 32;
   private static final String LOCK = ".lock";
+  private static final String PIECE = ".piece";
+  private static final Pattern UNFINISHED =
+      Pattern.compile(".*" + Pattern.quote(PIECE) + "\\.[0-9a-f-]{36}\\.tmp");
 
   private final Path folder;
   private final long maxBytes;
@@ -59,7 +67,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
   private long misses;
 
   /**
-   * @param folder on a local disk, used by nothing but caches with the same bound
+   * @param folder on a local disk; other caches with the same bound may use it
    * @param maxBytes of all pieces in the folder
    * @throws StorageException if the folder cannot be used
    */
@@ -68,7 +76,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
     this.maxBytes = maxBytes;
     try {
       Files.createDirectories(folder);
-      takeInventory();
+      takeInventory(FolderLock.acquire(folder.resolve(LOCK)));
     } catch (IOException e) {
       throw new StorageException(
           "cannot use the cache folder '" + folder + "': " + e.getMessage(), e);
@@ -76,8 +84,10 @@ public final class LocalCache implements Pieces, AutoCloseable {
   }
 
   /** Under a lock, so that of several processes that find too much only one removes it. */
-  private void takeInventory() throws IOException {
-    FolderLock lock = FolderLock.acquire(folder.resolve(LOCK));
+  private void takeInventory(FolderLock lock) throws IOException {
+    synchronized (this) {
+      sinceInventory = 0;
+    }
     try {
       count();
       evict();
@@ -87,22 +97,20 @@ public final class LocalCache implements Pieces, AutoCloseable {
   }
 
   private void count() throws IOException {
-    record Found(String name, long size, FileTime time) {}
+    record Found(String key, long size, FileTime time) {}
     List<Found> found = new ArrayList<>();
     try (var files = Files.list(folder)) {
       for (Path file : files.toList()) {
         String name = file.getFileName().toString();
         try {
-          if (name.equals(LOCK)) {
-            continue;
-          }
-          if (name.endsWith(".tmp")) {
+          if (UNFINISHED.matcher(name).matches()) {
             // Of a writer that was killed, unless it is fresh.
             if (Files.getLastModifiedTime(file).toMillis() < System.currentTimeMillis() - 60_000) {
               Files.deleteIfExists(file);
             }
-          } else {
-            found.add(new Found(name, Files.size(file), Files.getLastModifiedTime(file)));
+          } else if (name.endsWith(PIECE) && Files.isRegularFile(file)) {
+            String key = name.substring(0, name.length() - PIECE.length());
+            found.add(new Found(key, Files.size(file), Files.getLastModifiedTime(file)));
           }
         } catch (NoSuchFileException e) {
           // Another process evicted it.
@@ -114,9 +122,8 @@ public final class LocalCache implements Pieces, AutoCloseable {
     synchronized (this) {
       sizes.clear();
       bytes = 0;
-      sinceInventory = 0;
       for (Found file : found) {
-        sizes.put(file.name(), file.size());
+        sizes.put(file.key(), file.size());
         bytes += file.size();
       }
     }
@@ -167,8 +174,9 @@ public final class LocalCache implements Pieces, AutoCloseable {
   private void fetchAhead(String key, Fetch fetch, CompletableFuture<byte[]> future) {
     try {
       byte[] fetched = fetch.fetch();
-      write(key, fetched);
+      // Whoever waits for it need not wait for the disk.
       future.complete(fetched);
+      write(key, fetched);
     } catch (Throwable e) {
       // Whatever it was, nobody may wait for ever; the reader's own fetch shows it again.
       future.completeExceptionally(e);
@@ -190,7 +198,11 @@ public final class LocalCache implements Pieces, AutoCloseable {
         return true;
       }
     }
-    return Files.exists(folder.resolve(key));
+    return Files.exists(file(key));
+  }
+
+  private Path file(String key) {
+    return folder.resolve(key + PIECE);
   }
 
   private synchronized void count(boolean hit) {
@@ -199,21 +211,29 @@ public final class LocalCache implements Pieces, AutoCloseable {
   }
 
   private byte[] read(String key) {
-    Path file = folder.resolve(key);
+    Path file = file(key);
+    byte[] content;
     try {
-      byte[] content = Files.readAllBytes(file);
-      // The order of use, also for the other processes and after a restart.
-      Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
-      keep(key, content.length);
-      return content;
+      content = Files.readAllBytes(file);
     } catch (NoSuchFileException e) {
       drop(key);
       return null;
     } catch (IOException e) {
-      // The disk failed, or another process evicted it just now: fetch it again.
+      // The disk failed: fetch it again.
       forget(key);
       return null;
     }
+    try {
+      // The order of use, also for the other processes and after a restart.
+      Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
+      keep(key, content.length);
+    } catch (NoSuchFileException e) {
+      // Another process evicted it since it was read.
+      drop(key);
+    } catch (IOException e) {
+      warn(e);
+    }
+    return content;
   }
 
   private synchronized void keep(String key, long size) {
@@ -230,11 +250,11 @@ public final class LocalCache implements Pieces, AutoCloseable {
     if (content.length > maxBytes / LARGEST_SHARE) {
       return;
     }
-    Path temporary = folder.resolve(key + "." + UUID.randomUUID() + ".tmp");
+    Path temporary = folder.resolve(key + PIECE + "." + UUID.randomUUID() + ".tmp");
     try {
       Files.write(temporary, content);
       Files.setLastModifiedTime(temporary, FileTime.from(Instant.now()));
-      Files.move(temporary, folder.resolve(key), StandardCopyOption.ATOMIC_MOVE);
+      Files.move(temporary, file(key), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       warn(e);
       try {
@@ -247,7 +267,11 @@ public final class LocalCache implements Pieces, AutoCloseable {
     keep(key, content.length);
     try {
       if (isAhead(content.length)) {
-        takeInventory();
+        // While another one looks, nobody waits for it: this one looks after its next piece.
+        Optional<FolderLock> lock = FolderLock.tryAcquire(folder.resolve(LOCK));
+        if (lock.isPresent()) {
+          takeInventory(lock.get());
+        }
       }
     } catch (IOException e) {
       warn(e);
@@ -257,11 +281,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
 
   private synchronized boolean isAhead(long written) {
     sinceInventory += written;
-    if (sinceInventory <= maxBytes / SHARE_AHEAD) {
-      return false;
-    }
-    sinceInventory = 0;
-    return true;
+    return sinceInventory > maxBytes / SHARE_AHEAD;
   }
 
   private void evict() {
@@ -280,7 +300,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
 
   private void delete(String key) {
     try {
-      Files.deleteIfExists(folder.resolve(key));
+      Files.deleteIfExists(file(key));
     } catch (IOException e) {
       warn(e);
     }

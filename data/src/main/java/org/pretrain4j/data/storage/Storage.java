@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.util.functional.FutureIO;
 import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 
@@ -97,6 +98,28 @@ public final class Storage {
   public FSDataInputStream open(Path path) throws IOException {
     try {
       return fileSystem(path).open(path);
+    } catch (FileNotFoundException e) {
+      throw missing(path, e);
+    }
+  }
+
+  /**
+   * Opens a file for reads of single ranges: a file system that asks for its files over the network
+   * asks for these ranges and no more, and does not ask for the length.
+   *
+   * @param bytes length of the file
+   * @throws UserException if there is no such file; some file systems only notice when it is read
+   */
+  public FSDataInputStream openForRanges(Path path, long bytes) throws IOException {
+    try {
+      return FutureIO.awaitFuture(
+          fileSystem(path)
+              .openFile(path)
+              .opt(
+                  Options.OpenFileOptions.FS_OPTION_OPENFILE_READ_POLICY,
+                  Options.OpenFileOptions.FS_OPTION_OPENFILE_READ_POLICY_RANDOM)
+              .optLong(Options.OpenFileOptions.FS_OPTION_OPENFILE_LENGTH, bytes)
+              .build());
     } catch (FileNotFoundException e) {
       throw missing(path, e);
     }
@@ -192,7 +215,14 @@ public final class Storage {
     return new StorageException("cannot " + action + " '" + path + "': " + firstLine(e), e);
   }
 
-  private static UserException missing(Path path, IOException cause) {
+  /**
+   * Of a local file the exception stands for anything that keeps it from being opened, such as too
+   * many open files, a forbidden folder or a mount that is gone.
+   */
+  private UserException missing(Path path, FileNotFoundException cause) throws IOException {
+    if (isLocal(path) && !Files.notExists(java.nio.file.Path.of(path.toUri().getPath()))) {
+      throw cause;
+    }
     return new UserException("'" + path + "' does not exist; check the path", cause);
   }
 }

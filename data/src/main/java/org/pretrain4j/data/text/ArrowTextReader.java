@@ -71,7 +71,7 @@ final class ArrowTextReader implements DocumentReader {
     } catch (UserException e) {
       reader.close();
       throw e;
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
       reader.close();
       throw reader.damaged(e);
     }
@@ -118,7 +118,7 @@ final class ArrowTextReader implements DocumentReader {
       }
     } catch (UserException e) {
       throw e;
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | OutOfMemoryError e) {
       throw damaged(e);
     }
   }
@@ -129,7 +129,8 @@ final class ArrowTextReader implements DocumentReader {
         : ((LargeVarCharVector) texts).get(at);
   }
 
-  private UserException damaged(Exception e) {
+  /** A damaged length may ask for more memory than there is, hence the error among the causes. */
+  private UserException damaged(Throwable e) {
     return new UserException(
         name
             + ": cannot be read as an Arrow file: "

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.EOFException;
+import java.io.FileNotFoundException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -164,6 +165,51 @@ class ReadPolicyTest {
     assertTrue(e.isUnreachable() && e.getMessage().contains("connection reset"), e.getMessage());
     assertEquals(List.of(), quarantine.entries(), "an unreachable source is not damaged");
     FlakyFileSystem.FAILURES.set(0);
+    assertSame(undamaged, readAll(windows));
+  }
+
+  /** As an operating system says it that has no file handles left, or a mount that went stale. */
+  @Test
+  void aLocalFileThatIsThereAndCannotBeOpenedIsNotDamage() {
+    Storage storage = FlakyFileSystem.storage();
+    Quarantine quarantine = quarantine();
+    SequenceWindows windows =
+        ShardedDataset.open(
+                storage,
+                Fixtures.hadoop(folder),
+                Fixtures.SMALL,
+                new BlockCache(1 << 20),
+                new ReadPolicy(2, Duration.ofMillis(1), Optional.of(quarantine)))
+            .windows("web", LENGTH, 5);
+    FlakyFileSystem.prefix = "shard-";
+    FlakyFileSystem.failure =
+        () -> new FileNotFoundException("shard-1.arrow (Too many open files)");
+    FlakyFileSystem.FAILURES.set(1);
+    assertArrayEquals(undamaged.getFirst(), windows.read(0).tokens());
+    FlakyFileSystem.FAILURES.set(Integer.MAX_VALUE);
+    ShardException e = assertThrows(ShardException.class, () -> readAll(windows));
+    assertTrue(e.isUnreachable() && e.getMessage().contains("Too many open"), e.getMessage());
+    assertEquals(List.of(), quarantine.entries());
+    FlakyFileSystem.FAILURES.set(0);
+    assertSame(undamaged, readAll(windows));
+  }
+
+  @Test
+  void whereTheManifestIsGoneAsWellAShardIsUnreachable() throws Exception {
+    Quarantine quarantine = quarantine();
+    SequenceWindows windows = open(Fixtures.STORAGE, Optional.of(quarantine));
+    Path away = folder.resolve("away");
+    Files.createDirectories(away);
+    List<String> names = List.of("shard-0.arrow", "shard-1.arrow", "shard-2.arrow", Manifest.FILE);
+    for (String name : names) {
+      Files.move(folder.resolve(name), away.resolve(name));
+    }
+    ShardException e = assertThrows(ShardException.class, () -> windows.read(0));
+    assertTrue(e.isUnreachable(), e.getMessage());
+    assertEquals(List.of(), quarantine.entries());
+    for (String name : names) {
+      Files.move(away.resolve(name), folder.resolve(name));
+    }
     assertSame(undamaged, readAll(windows));
   }
 

@@ -5,11 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -128,6 +130,9 @@ class ShuffleJobTest {
             new BlockCache(1 << 20));
     assertEquals(sequences("source").size(), dataset.windows("a", LENGTH, 1).perEpoch());
     assertThrows(UserException.class, () -> dataset.windows("a", LENGTH + 1, 1));
+    UserException e = assertThrows(UserException.class, dataset::documents);
+    assertTrue(e.getMessage().contains("a: is shuffled"), e.getMessage());
+    assertEquals(1, e.getMessage().lines().count());
     assertThrows(
         UserException.class,
         () ->
@@ -138,6 +143,35 @@ class ShuffleJobTest {
                     OPTIONS,
                     PreparationListener.NONE)
                 .run());
+  }
+
+  @Test
+  void whatJobsWithOtherOptionsLeftIsDeleted() throws Exception {
+    ShuffleJob job =
+        new ShuffleJob(
+            Fixtures.STORAGE,
+            Fixtures.hadoop(folder.resolve("source")),
+            Fixtures.hadoop(folder.resolve("a")),
+            OPTIONS,
+            PreparationListener.NONE,
+            7);
+    AtomicReference<String> name = new AtomicReference<>();
+    ShuffleEngine stopping =
+        (dataset, plan, journal) -> {
+          name.set(Long.toHexString(SplitMix64.key(journal.job() + "|7")));
+          throw new IllegalStateException("stopped");
+        };
+    assertThrows(IllegalStateException.class, () -> job.run(stopping));
+    Path temporary = folder.resolve("a/_shuffle");
+    Path own = Files.createDirectories(temporary.resolve(name.get()));
+    Path kept = Files.writeString(own.resolve("run-0-000000000"), "a finished run");
+    Path unfinished = Files.writeString(own.resolve(".run-0-000000001.x.tmp"), "half a run");
+    Path other = Files.createDirectories(temporary.resolve("0123"));
+    Files.writeString(other.resolve("run-0-000000000"), "of other options");
+    assertThrows(IllegalStateException.class, () -> job.run(stopping));
+    assertTrue(Files.exists(kept));
+    assertTrue(Files.notExists(unfinished));
+    assertTrue(Files.notExists(other));
   }
 
   @Test

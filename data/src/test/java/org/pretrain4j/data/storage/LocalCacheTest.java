@@ -3,12 +3,17 @@ package org.pretrain4j.data.storage;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -81,6 +86,60 @@ class LocalCacheTest {
   }
 
   @Test
+  void filesThatAreNotTheCachesStayAndDoNotCount() throws Exception {
+    List<Path> foreign =
+        List.of(
+            folder.resolve("notes.txt"),
+            folder.resolve("download.tmp"),
+            folder.resolve("a.piece.download.tmp"),
+            folder.resolve("piece-1"));
+    Path unfinished = folder.resolve("piece-7.piece." + UUID.randomUUID() + ".tmp");
+    for (Path file : foreign) {
+      Files.write(file, new byte[5000]);
+      Files.setLastModifiedTime(file, FileTime.fromMillis(1));
+    }
+    Files.createDirectories(folder.resolve("folder.piece"));
+    Files.write(unfinished, new byte[50]);
+    Files.setLastModifiedTime(unfinished, FileTime.fromMillis(1));
+    for (int restart = 0; restart < 2; restart++) {
+      try (LocalCache cache = new LocalCache(folder, 1000)) {
+        assertTrue(Files.notExists(unfinished), "of a writer that was killed");
+        for (int i = 0; i < 30; i++) {
+          get(cache, i);
+        }
+        assertEquals(1000, cache.bytes());
+      }
+      for (Path file : foreign) {
+        assertEquals(5000, Files.size(file), file.toString());
+      }
+      assertTrue(Files.exists(folder.resolve("folder.piece")));
+    }
+  }
+
+  @Test
+  void nobodyWaitsForAnotherOnesCountAndTheBoundHoldsAfterIt() throws Exception {
+    long most = 6400;
+    try (LocalCache one = new LocalCache(folder, most);
+        LocalCache other = new LocalCache(folder, most)) {
+      FolderLock counting = FolderLock.acquire(folder.resolve(".lock"));
+      try {
+        assertTimeoutPreemptively(
+            Duration.ofSeconds(20),
+            () -> {
+              for (int i = 0; i < 200; i++) {
+                assertEquals((byte) i, get(i % 2 == 0 ? one : other, i)[99]);
+              }
+            });
+      } finally {
+        counting.close();
+      }
+      assertTrue(bytesOnDisk() > most, "each knew its own only: " + bytesOnDisk());
+      get(one, 200);
+      assertTrue(bytesOnDisk() <= most, bytesOnDisk() + " bytes");
+    }
+  }
+
+  @Test
   void whatIsOnItsWayIsNotFetchedTwice() throws Exception {
     CountDownLatch go = new CountDownLatch(1);
     try (LocalCache cache = new LocalCache(folder, 1000)) {
@@ -106,7 +165,7 @@ class LocalCacheTest {
       get(cache, 1);
       cache.forget("piece-1");
       get(cache, 1);
-      Files.delete(folder.resolve("piece-1"));
+      Files.delete(folder.resolve("piece-1.piece"));
       get(cache, 1);
       assertEquals(3, fetches.get());
       assertEquals(100, cache.bytes());

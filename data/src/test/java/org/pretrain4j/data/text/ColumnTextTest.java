@@ -270,6 +270,47 @@ class ColumnTextTest {
     assertMessage(folder.resolve("s.arrow"), TextFormat.ARROW, "content", "cannot be read");
   }
 
+  /** Arrow has no checksums: what is read may differ, but a failure is one line with the file. */
+  @Test
+  void damagedArrowIsNamedOrReadAsText() throws Exception {
+    Random random = new Random(SEED);
+    int damages = Integer.getInteger("damages", 60);
+    for (boolean compressed : new boolean[] {false, true}) {
+      for (Path file :
+          List.of(arrow(texts(250), compressed), arrowStream(texts(250), compressed))) {
+        byte[] original = Files.readAllBytes(file);
+        int named = 0;
+        for (int i = 0; i < damages; i++) {
+          byte[] bytes = original.clone();
+          // Half of them where the lengths are: at the beginning and in the footer.
+          int place = random.nextInt(bytes.length);
+          if (random.nextBoolean()) {
+            int near = random.nextInt(600);
+            place = random.nextBoolean() ? near : bytes.length - 1 - near;
+          }
+          switch (random.nextInt(5)) {
+            case 0 -> bytes = Arrays.copyOf(bytes, place);
+            case 1 -> Arrays.fill(bytes, place, Math.min(place + 8, bytes.length), (byte) 0x7f);
+            case 2 -> bytes[place] = 0x7f;
+            default -> bytes[place] ^= (byte) (1 << random.nextInt(8));
+          }
+          Files.write(file, bytes);
+          String what = file.getFileName() + ", seed " + SEED + ", damage " + i + " at " + place;
+          try {
+            read(file, TextFormat.ARROW, "content");
+          } catch (UserException e) {
+            assertEquals(1, e.getMessage().lines().count(), what + ": " + e.getMessage());
+            assertTrue(e.getMessage().contains(file.toString()), what + ": " + e.getMessage());
+            named++;
+          } catch (RuntimeException | Error e) {
+            throw new AssertionError(what, e);
+          }
+        }
+        assertTrue(named > damages / 4, file + ": only " + named + " were named");
+      }
+    }
+  }
+
   private void assertMessage(Path file, TextFormat format, String column, String part) {
     String message =
         assertThrows(UserException.class, () -> read(file, format, column)).getMessage();

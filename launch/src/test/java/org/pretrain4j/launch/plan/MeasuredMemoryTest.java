@@ -1,18 +1,26 @@
 package org.pretrain4j.launch.plan;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.configuration.ConfigurationWriter;
+import org.pretrain4j.trainer.parallel.RankThreads;
+import org.pretrain4j.trainer.parallel.backend.Backend;
 import org.pretrain4j.trainer.run.Resume;
 import org.pretrain4j.trainer.run.RunConfig;
 import org.pretrain4j.trainer.run.StepMetrics;
@@ -109,10 +117,76 @@ final class MeasuredMemoryTest {
               peaks.add(memory.takePeak() - before);
             }
           };
-      new Trainer(config, new TrainingOptions(Resume.AUTO, new StopRequest()), listener).run();
+      run(config, listener);
     }
     // The first step's peak is from before it, too.
     return Collections.min(peaks.subList(1, peaks.size()));
+  }
+
+  /** As threads of one process, or as processes, which are threads here, too. */
+  private static void run(RunConfig config, TrainingListener listener) {
+    TrainingOptions options = new TrainingOptions(Resume.AUTO, new StopRequest());
+    if (config.parallelism().collectives() != Backend.TCP) {
+      new Trainer(config, options, listener).run();
+      return;
+    }
+    int ranks = config.parallelism().ranks();
+    try {
+      String port = freePort();
+      RankThreads.run(
+          0,
+          ranks,
+          () -> {},
+          rank ->
+              new Trainer(
+                      config,
+                      options,
+                      listener,
+                      Map.of(
+                          "RANK",
+                          Integer.toString(rank),
+                          "WORLD_SIZE",
+                          Integer.toString(ranks),
+                          "MASTER_ADDR",
+                          "127.0.0.1",
+                          "MASTER_PORT",
+                          port))
+                  .run());
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static String freePort() throws IOException {
+    try (ServerSocket free = new ServerSocket(0)) {
+      return Integer.toString(free.getLocalPort());
+    }
+  }
+
+  @Test
+  void processesAlsoTakeWhatTheyReceiveTheGradientsOfOthersIn() {
+    RunConfig threads = config("fused", "bf16", 2, 2, 1, "full", "none", 8192);
+    String yaml =
+        ConfigurationWriter.toYaml(threads)
+            .replace("bucket_elements: 1000000", "bucket_elements: 8000000")
+            .replace("collectives: \"auto\"", "collectives: \"tcp\"");
+    RunConfig config = ConfigurationReader.parse(RunConfig.class, yaml, "with tcp");
+    MemoryPlan plan = MemoryPlan.of(config.model(), config.training(), config.parallelism(), 2);
+    assertTrue(plan.communication() > 0.06 * plan.totalBytes(), "too little to be missed: " + plan);
+    assertPlanned("fused bf16, 2 processes", 2 * plan.totalBytes(), plan, peakOf(config));
+  }
+
+  private static void assertPlanned(String what, long planned, MemoryPlan plan, long measured) {
+    System.out.println(
+        String.format(
+            Locale.ROOT,
+            "%s: planned %,d bytes (%s), measured %,d, ratio %.4f",
+            what,
+            planned,
+            plan,
+            measured,
+            (double) measured / planned));
+    assertEquals(measured, planned, 0.05 * measured);
   }
 
   @ParameterizedTest
@@ -140,20 +214,10 @@ final class MeasuredMemoryTest {
     RunConfig config =
         config(kernels, precision, ranks, rows, microBatch, sharding, checkpointing, vocabulary);
     MemoryPlan plan = MemoryPlan.of(config.model(), config.training(), config.parallelism(), ranks);
-    long planned = ranks * plan.totalBytes();
-    long measured = peakOf(config);
-    System.out.println(
-        String.format(
-            Locale.ROOT,
-            "%s %s, %d ranks, checkpointing %s: planned %,d bytes (%s), measured %,d, ratio %.4f",
-            kernels,
-            precision,
-            ranks,
-            checkpointing,
-            planned,
-            plan,
-            measured,
-            (double) measured / planned));
-    assertEquals(measured, planned, 0.05 * measured);
+    assertPlanned(
+        "%s %s, %d ranks, checkpointing %s".formatted(kernels, precision, ranks, checkpointing),
+        ranks * plan.totalBytes(),
+        plan,
+        peakOf(config));
   }
 }

@@ -67,7 +67,8 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
       case DivergedException diverged -> ExitCode.DIVERGED;
       case UserException mistake -> ExitCode.USAGE;
       case IOException failed -> ExitCode.STORAGE;
-      case CollectiveException other -> ExitCode.OTHER_RANK;
+      case CollectiveException failure ->
+          failure.isOwnFault() ? ExitCode.INTERNAL_ERROR : ExitCode.OTHER_RANK;
       case RendezvousException absent -> ExitCode.OTHER_RANK;
       default -> ExitCode.INTERNAL_ERROR;
     };
@@ -97,6 +98,9 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
   }
 
   private static String unexpected(Throwable error) {
+    if (error instanceof CollectiveException) {
+      return error.getMessage();
+    }
     return error instanceof OutOfMemoryError
         ? "out of memory ("
             + error.getMessage()

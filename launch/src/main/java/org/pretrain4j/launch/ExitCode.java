@@ -14,7 +14,7 @@ enum ExitCode {
   STORAGE(3, "a file system that refuses to read or to write, such as a full disk"),
   DIVERGED(4, "the loss spiked, or too many steps in a row had to be skipped"),
   HUNG(70, "a rank hung; records and thread dumps are in the run's folder, in records"),
-  OTHER_RANK(71, "another rank failed or did not come; its log says why"),
+  OTHER_RANK(71, "another rank failed, hung or did not come; its log says why"),
   SAVED(75, "told to stop by SIGINT or SIGTERM, and saved: the same command goes on");
 
   private final int number;

@@ -106,7 +106,7 @@ final class LaunchCommand implements Callable<Integer> {
     ParallelismConfig parallelism = config.parallelism();
     Duration forOthers = seconds("--grace", grace);
     int each = parallelism.ranksPerProcess();
-    int processes = ranks == null ? Math.max(1, parallelism.ranks() / each) : ranks;
+    int processes = ranks == null ? processes(parallelism.ranks(), each) : ranks;
     SupervisorConfig supervised =
         new SupervisorConfig(
             processes,
@@ -124,6 +124,16 @@ final class LaunchCommand implements Callable<Integer> {
     Supervisor supervisor = new Supervisor(supervised, out::println);
     signals.on(supervisor::stop, parallelism.grace().plus(forOthers));
     return supervisor.run().exitCode();
+  }
+
+  /** A single rank is what a configuration says that leaves the number to the launcher. */
+  private static int processes(int ranks, int each) {
+    if (ranks > 1 && ranks % each != 0) {
+      throw new UserException(
+          "parallelism.ranks is %d and parallelism.ranks_per_process %d: expected a multiple, or the number of processes in --ranks"
+              .formatted(ranks, each));
+    }
+    return Math.max(1, ranks / each);
   }
 
   private static Duration seconds(String option, double value) {

@@ -16,6 +16,8 @@ import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.configuration.Violation;
+import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.parallel.GroupFailure;
 import org.pretrain4j.trainer.parallel.cluster.RendezvousException;
 import picocli.CommandLine;
 
@@ -63,6 +65,29 @@ class ErrorReportTest {
     String late = "1 of 2 ranks joined within 600.0 s, missing: 1";
     assertEquals(ExitCode.OTHER_RANK, report(new RendezvousException(late)));
     assertEquals("error: " + late + "\n", out.toString());
+  }
+
+  private static CollectiveException seenByRank3(
+      CollectiveException.Kind kind, Integer... culprits) {
+    return new GroupFailure(kind, List.of(culprits), "it broke").seenBy(3, "barrier()");
+  }
+
+  @Test
+  void aFailureOfTheGroupCountsForTheRanksAtFaultOnly() throws IOException {
+    assertEquals(ExitCode.OTHER_RANK, report(seenByRank3(CollectiveException.Kind.TIMEOUT, 1, 2)));
+    assertEquals(ExitCode.OTHER_RANK, report(seenByRank3(CollectiveException.Kind.BACKEND, 1)));
+    assertEquals("error: it broke (noticed by rank 3 in barrier())\n".repeat(2), out.toString());
+    for (CollectiveException own :
+        List.of(
+            seenByRank3(CollectiveException.Kind.TIMEOUT, 1, 3),
+            seenByRank3(CollectiveException.Kind.BACKEND),
+            seenByRank3(CollectiveException.Kind.MISMATCH, 1, 2))) {
+      out.getBuffer().setLength(0);
+      assertEquals(ExitCode.INTERNAL_ERROR, report(own));
+      String line = out.toString();
+      assertTrue(line.startsWith("error: it broke (noticed by rank 3 in barrier()); see "), line);
+      Files.delete(Path.of(line.substring(line.indexOf("; see ") + 6).strip()));
+    }
   }
 
   @Test

@@ -53,17 +53,24 @@ class LaunchCommandTest {
 
   @Test
   void processesWithSeveralRanksEachAreNamedByThemAndGoOnToTheSameEnd() throws Exception {
-    run.launch(
-        List.of("--backoff", "0.1"),
-        "parallelism.ranks_per_process=2",
-        "training.global_batch_tokens=256",
-        "checkpoints.every_steps=4",
-        "faults=[{kind: crash, step: 6, rank: 3}]");
+    String[] settings = {
+      "parallelism.ranks_per_process=2",
+      "training.global_batch_tokens=256",
+      "checkpoints.every_steps=4",
+      "faults=[{kind: crash, step: 6, rank: 3}]"
+    };
+    run.launch(List.of("--backoff", "0.1"), settings);
     Cli.Result result = run.result().ok();
     String named = "attempt 1: the process of ranks 2-3 was killed by signal 9";
     assertTrue(result.out().contains(named), result::toString);
     assertEquals(TinyRun.STEPS, run.losses().size());
     assertTrue(Files.exists(run.path("records/rank-3.json")));
+    try (SupervisedRun undisturbed = new SupervisedRun(temporary.resolve("undisturbed"))) {
+      settings[3] = "faults=[]";
+      undisturbed.launch(List.of(), settings);
+      undisturbed.result().ok();
+      assertEquals(undisturbed.losses(), run.losses());
+    }
   }
 
   @Test
@@ -138,6 +145,11 @@ class LaunchCommandTest {
         Cli.run(folder, "launch", "--", "train", TinyRun.CONFIG, "--set", "seed=x")
             .error(ExitCode.USAGE);
     assertTrue(error.contains("seed"), error);
+    String uneven = "parallelism={ranks: 3, ranks_per_process: 2}";
+    error =
+        Cli.run(folder, "launch", "--", "train", TinyRun.CONFIG, "--set", uneven)
+            .error(ExitCode.USAGE);
+    assertTrue(error.contains("ranks is 3 and parallelism.ranks_per_process 2"), error);
     assertFalse(Files.exists(folder.resolve("runs")));
   }
 }

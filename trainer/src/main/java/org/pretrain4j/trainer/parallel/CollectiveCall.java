@@ -110,6 +110,14 @@ public record CollectiveCall(
     return type == null ? 0 : elements * type.bytes();
   }
 
+  /** Size in bytes of what the ranks' parts make up together; the size where there are no parts. */
+  public long wholeBytes(int worldSize) {
+    return switch (kind) {
+      case REDUCE_SCATTER, ALL_GATHER -> bytes() * worldSize;
+      default -> bytes();
+    };
+  }
+
   /** Such as {@code collective #17 barrier()}, for messages. */
   public String at(long sequence) {
     return "collective #" + sequence + " " + this;

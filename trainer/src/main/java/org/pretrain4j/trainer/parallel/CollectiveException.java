@@ -26,15 +26,16 @@ public class CollectiveException extends RuntimeException {
 
   private final Kind kind;
   private final int[] culprits;
+  private final int rank;
 
-  public CollectiveException(Kind kind, List<Integer> culprits, String message, Throwable cause) {
-    super(message, cause);
+  /**
+   * @param rank that noticed it
+   */
+  public CollectiveException(Kind kind, List<Integer> culprits, int rank, String message) {
+    super(message);
     this.kind = kind;
     this.culprits = culprits.stream().mapToInt(Integer::intValue).toArray();
-  }
-
-  public CollectiveException(Kind kind, List<Integer> culprits, String message) {
-    this(kind, culprits, message, null);
+    this.rank = rank;
   }
 
   public Kind kind() {
@@ -44,5 +45,10 @@ public class CollectiveException extends RuntimeException {
   /** The ranks at fault, in ascending order; empty if unknown. */
   public List<Integer> culprits() {
     return Arrays.stream(culprits).boxed().toList();
+  }
+
+  /** Whether the rank that noticed it cannot say that only others are at fault. */
+  public boolean isOwnFault() {
+    return kind == Kind.MISMATCH || culprits.length == 0 || culprits().contains(rank);
   }
 }

@@ -61,6 +61,6 @@ public record GroupFailure(CollectiveException.Kind kind, List<Integer> culprits
    */
   public CollectiveException seenBy(int rank, String place) {
     return new CollectiveException(
-        kind, culprits, "%s (noticed by rank %d in %s)".formatted(message, rank, place));
+        kind, culprits, rank, "%s (noticed by rank %d in %s)".formatted(message, rank, place));
   }
 }

@@ -1,6 +1,7 @@
 package org.pretrain4j.trainer.parallel;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 
 /** Ranks of a run that are threads of this process. */
@@ -12,13 +13,22 @@ public final class RankThreads {
     void run(int rank) throws Exception;
   }
 
+  /** A rank that ends early but in good order: whatever else is thrown says more. */
+  public static class Ended extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    protected Ended(String message) {
+      super(message);
+    }
+  }
+
   private RankThreads() {}
 
   /**
    * Runs the body once for each rank, each in a platform thread of its own (a single one in the
    * calling thread, as MPI wants to end where it began), and returns when all have ended. What the
-   * first one threw is thrown here, unless it only says that another rank failed, with the failures
-   * of the others that it did not cause suppressed in it.
+   * first one threw is thrown here, unless it only says that another rank failed or that it has
+   * ended early, with the failures of the others that it did not cause suppressed in it.
    *
    * @param first rank of this process
    * @param count ranks of this process
@@ -47,15 +57,22 @@ public final class RankThreads {
     if (thrown.isEmpty()) {
       return;
     }
-    List<Throwable> causes =
-        thrown.stream().filter(e -> !(e instanceof CollectiveException)).toList();
-    Throwable cause = causes.isEmpty() ? thrown.getFirst() : causes.getFirst();
-    causes.stream().filter(e -> e != cause).forEach(cause::addSuppressed);
+    Throwable cause = thrown.stream().min(Comparator.comparingInt(RankThreads::order)).get();
+    thrown.stream().filter(e -> e != cause && order(e) == 0).forEach(cause::addSuppressed);
     switch (cause) {
       case Exception exception -> throw exception;
       case Error error -> throw error;
       default -> throw new IllegalStateException(cause);
     }
+  }
+
+  /** What says most comes first. */
+  private static int order(Throwable e) {
+    return switch (e) {
+      case Ended ended -> 3;
+      case CollectiveException failure -> failure.isOwnFault() ? 1 : 2;
+      default -> 0;
+    };
   }
 
   private static void guard(int rank, Body body, List<Throwable> thrown) {

@@ -7,6 +7,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.RankThreads;
 
 /**
  * What takes some ranks long outside of steps, such as preparing data or saving. It runs on a
@@ -18,7 +19,7 @@ import org.pretrain4j.trainer.parallel.Collectives;
  */
 final class LongWork {
   /** A rank was asked to stop. */
-  static final class Stopped extends RuntimeException {
+  static final class Stopped extends RankThreads.Ended {
     private static final long serialVersionUID = 1L;
 
     Stopped() {

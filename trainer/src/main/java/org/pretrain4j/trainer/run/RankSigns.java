@@ -12,7 +12,6 @@ import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.faults.FaultInjector;
 import org.pretrain4j.trainer.parallel.faults.FlightRecorder;
 import org.pretrain4j.trainer.parallel.faults.MonitoredCollectives;
-import org.pretrain4j.trainer.parallel.faults.Supervisor;
 import org.pretrain4j.trainer.parallel.faults.SupervisorConfig;
 import org.pretrain4j.trainer.parallel.faults.Watchdog;
 
@@ -68,7 +67,7 @@ final class RankSigns implements AutoCloseable {
               worldSize,
               config.parallelism().hangTimeout(),
               // Nothing else ends a process whose threads hang.
-              hang -> Runtime.getRuntime().halt(Supervisor.HUNG));
+              hang -> Runtime.getRuntime().halt(hang.exitCode()));
       return new RankSigns(config, attempt, firstRank, recorders, watchdog);
     } catch (IOException e) {
       throw new StorageException(
@@ -110,11 +109,13 @@ final class RankSigns implements AutoCloseable {
   /**
    * Leaves records and stacks behind where this failure is that of a rank that did not come, or
    * that ended because it hung.
+   *
+   * @param rank of this process that saw it
    */
-  void describe(Throwable failure) {
+  void describe(int rank, Throwable failure) {
     if (failure instanceof CollectiveException collective
         && (collective.kind() == CollectiveException.Kind.TIMEOUT || watchdog.isHangReported())) {
-      watchdog.report();
+      watchdog.report(rank);
     }
   }
 

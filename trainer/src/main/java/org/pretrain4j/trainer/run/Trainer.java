@@ -116,7 +116,7 @@ public final class Trainer {
                 result.set(own);
               }
             } catch (CollectiveException e) {
-              signs.describe(e);
+              signs.describe(engine.rank(), e);
               throw e;
             }
           });
@@ -210,7 +210,7 @@ public final class Trainer {
     } catch (LongWork.Stopped e) {
       throw e; // All ranks leave alike: nobody is to be told of a failure.
     } catch (RuntimeException | InterruptedException | Error e) {
-      signs.describe(e);
+      signs.describe(collectives.rank(), e);
       collectives.abort(String.valueOf(e.getMessage()));
       throw e;
     }

@@ -108,7 +108,7 @@ public enum Backend {
       return new Membership(
           engine == NCCL
               ? NcclCollectives.join(
-                  new StoreBoard(store),
+                  new StoreBoard(store, world.rank()),
                   world.rank(),
                   world.worldSize(),
                   world.localRank(),

@@ -2,12 +2,12 @@ package org.pretrain4j.trainer.parallel.backend;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.cluster.Store;
 import org.pretrain4j.trainer.parallel.nccl.Board;
 
@@ -18,8 +18,11 @@ final class StoreBoard implements Board {
 
   private final Store store;
 
-  StoreBoard(Store store) {
+  StoreBoard(Store store, int rank) {
     this.store = store;
+    String left = CollectiveException.Kind.LEFT.name();
+    Note gone = new Note(left, List.of(rank), "rank " + rank + " died or was cut off");
+    store.bequeath(FAILURE, encoded(gone));
   }
 
   @Override
@@ -28,8 +31,8 @@ final class StoreBoard implements Board {
   }
 
   @Override
-  public byte[] await(String key, Duration timeout) {
-    return store.await(key, timeout);
+  public Optional<byte[]> find(String key) {
+    return store.get(key);
   }
 
   @Override
@@ -51,11 +54,15 @@ final class StoreBoard implements Board {
 
   @Override
   public void fail(Note note) {
+    store.setIfAbsent(FAILURE, encoded(note));
+  }
+
+  private static byte[] encoded(Note note) {
     List<String> lines = new ArrayList<>();
     lines.add(note.kind());
     lines.add(String.join(" ", note.culprits().stream().map(String::valueOf).toList()));
     lines.add(note.message().replace('\n', ' '));
-    store.setIfAbsent(FAILURE, String.join("\n", lines).getBytes(UTF_8));
+    return String.join("\n", lines).getBytes(UTF_8);
   }
 
   @Override

@@ -39,6 +39,10 @@ public final class LocalStore implements Store {
     return before == null ? value : before.clone();
   }
 
+  /** Those who could inherit go with it. */
+  @Override
+  public void bequeath(String key, byte[] value) {}
+
   /** The other ranks may still need it. */
   @Override
   public void close() {}

@@ -155,6 +155,11 @@ public final class Rendezvous implements Store {
     return store.list(prefix);
   }
 
+  @Override
+  public void bequeath(String key, byte[] value) {
+    store.bequeath(key, value);
+  }
+
   /** Rank 0 takes the store with it; others merely leave. */
   @Override
   public void close() {

@@ -26,6 +26,12 @@ public interface Store extends AutoCloseable {
   byte[] setIfAbsent(String key, byte[] value);
 
   /**
+   * Leaves a value that is set, unless there is one, when this rank's process goes without {@link
+   * #close}: killed, or halted. There is one at most; the last counts.
+   */
+  void bequeath(String key, byte[] value);
+
+  /**
    * Waits for a value.
    *
    * @throws RendezvousException if it doesn't come in time

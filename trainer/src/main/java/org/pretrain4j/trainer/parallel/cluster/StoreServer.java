@@ -28,14 +28,20 @@ final class StoreServer implements AutoCloseable {
     SET,
     SET_IF_ABSENT,
     GET,
-    LIST
+    LIST,
+    BEQUEATH,
+    GOODBYE
   }
+
+  /** What a client leaves if it goes without a goodbye. */
+  private record Legacy(String key, byte[] value) {}
 
   private static final Logger LOG = LogManager.getLogger();
 
   private final String run;
   private final ServerSocket server;
   private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
+  private final Map<Socket, Legacy> legacies = new ConcurrentHashMap<>();
   private final ConcurrentSkipListMap<String, byte[]> values = new ConcurrentSkipListMap<>();
 
   /**
@@ -89,7 +95,7 @@ final class StoreServer implements AutoCloseable {
       out.writeUTF(run);
       out.flush();
       while (true) {
-        answer(in, out);
+        answer(socket, in, out);
         out.flush();
       }
     } catch (EOFException e) {
@@ -98,10 +104,14 @@ final class StoreServer implements AutoCloseable {
       LOG.debug("a connection of the rendezvous broke", e);
     } finally {
       connections.remove(socket);
+      Legacy legacy = legacies.remove(socket);
+      if (legacy != null) {
+        values.putIfAbsent(legacy.key(), legacy.value());
+      }
     }
   }
 
-  private void answer(DataInputStream in, DataOutputStream out) throws IOException {
+  private void answer(Socket client, DataInputStream in, DataOutputStream out) throws IOException {
     int code = in.readByte();
     if (code < 0 || code >= Request.values().length) {
       throw new IOException("unknown request " + code);
@@ -123,6 +133,14 @@ final class StoreServer implements AutoCloseable {
         if (value != null) {
           writeValue(out, value);
         }
+      }
+      case BEQUEATH -> {
+        legacies.put(client, new Legacy(key, readValue(in)));
+        out.writeBoolean(true);
+      }
+      case GOODBYE -> {
+        legacies.remove(client);
+        out.writeBoolean(true);
       }
       case LIST -> {
         Map<String, byte[]> matching = values.subMap(key, key + Character.MAX_VALUE);

@@ -12,6 +12,8 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /** A rank's connection to the {@link StoreServer} of rank 0. Safe for several threads. */
 final class TcpStore implements Store {
@@ -20,6 +22,9 @@ final class TcpStore implements Store {
   private interface Exchange<T> {
     T run() throws IOException;
   }
+
+  private static final Logger LOG = LogManager.getLogger();
+  private static final Duration FAREWELL = Duration.ofSeconds(1);
 
   private final String address;
   private final Socket socket;
@@ -164,7 +169,45 @@ final class TcpStore implements Store {
   }
 
   @Override
-  public void close() {
+  public void bequeath(String key, byte[] value) {
+    exchange(
+        "bequeath " + key,
+        () -> {
+          ask(StoreServer.Request.BEQUEATH, key);
+          StoreServer.writeValue(out, value);
+          out.flush();
+          return in.readBoolean();
+        });
+  }
+
+  /** Ends as a killed process does: without a word. */
+  void cut() {
     closeQuietly(socket);
+  }
+
+  @Override
+  public void close() {
+    // Another thread may be in an exchange with a machine that does not answer any more.
+    Thread goodbye = Thread.ofVirtual().start(this::sayGoodbye);
+    try {
+      goodbye.join(FAREWELL);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    closeQuietly(socket);
+  }
+
+  private void sayGoodbye() {
+    try {
+      exchange(
+          "goodbye",
+          () -> {
+            ask(StoreServer.Request.GOODBYE, "");
+            out.flush();
+            return in.readBoolean();
+          });
+    } catch (RendezvousException e) {
+      LOG.trace("rank 0 has gone before", e);
+    }
   }
 }

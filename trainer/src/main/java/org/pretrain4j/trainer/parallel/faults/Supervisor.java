@@ -190,7 +190,7 @@ public final class Supervisor {
         if (culprits != null) {
           output.accept("the run hangs: " + culprits);
           if (culprits.first() >= 0) {
-            processes.get(culprits.first() / config.ranksPerProcess()).dumpThreads();
+            processOf(culprits, processes).dumpThreads();
             Thread.sleep(POLL);
           }
           end(processes);
@@ -229,13 +229,24 @@ public final class Supervisor {
             .findFirst()
             .or(() -> inOrder.stream().filter(Supervisor::failedByItself).findFirst())
             .orElse(first);
-    int code = culprit.exitCode();
-    // A rank whose watchdog ended it may only have waited for the one to blame.
-    boolean hangs = code == HUNG && !hanging.isEmpty();
+    int last = culprit.exitCode();
+    // A rank whose watchdog ended it may only have waited for the one to blame, which may not have
+    // ended at all.
+    boolean hangs =
+        !hanging.isEmpty()
+            && (last == HUNG
+                || (last == OTHER_RANK
+                    && !hanging.reasons().containsKey(culprit.rank())
+                    && processOf(hanging, processes).isAlive()));
+    int code = hangs ? HUNG : last;
     String reason = hangs ? "the run hangs: " + hanging : culprit.describeEnd();
     int rank = hangs ? hanging.first() : culprit.rank();
     end(processes);
     return new Attempt(number, rank, reason, code, furthestStep());
+  }
+
+  private RankProcess processOf(Culprits culprits, List<RankProcess> processes) {
+    return processes.get(culprits.first() / config.ranksPerProcess());
   }
 
   private static boolean failedByItself(RankProcess process) {

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -22,6 +23,17 @@ import org.apache.logging.log4j.Logger;
 public final class Watchdog implements AutoCloseable {
   /** What was found when the rank hung. */
   public record Hang(FlightRecord record, Culprits culprits, Path dump) {
+    /**
+     * How its process is to end: as one that hangs, or as one that another rank's hang has ended,
+     * so that one hang is one failure, however many ranks wait.
+     */
+    public int exitCode() {
+      boolean only = record.waiting() && !culprits.isEmpty();
+      return only && !culprits.reasons().containsKey(record.rank())
+          ? Supervisor.OTHER_RANK
+          : Supervisor.HUNG;
+    }
+
     /** One line. */
     public String describe() {
       return "rank %d hangs (%s); %s; thread dump in %s"
@@ -109,15 +121,14 @@ public final class Watchdog implements AutoCloseable {
   private void run() {
     while (!closed) {
       LockSupport.parkNanos(Math.min(BEAT.toNanos(), timeout.toNanos() / 4));
-      FlightRecord stuck = null;
-      for (FlightRecorder recorder : recorders) {
-        FlightRecord record = recorder.record();
+      boolean hangs = false;
+      List<FlightRecord> records = recorders.stream().map(FlightRecorder::record).toList();
+      for (FlightRecord record : records) {
         write(record);
-        boolean hangs = record.beatMillis() - record.sinceMillis() > timeout.toMillis();
-        stuck = stuck == null && hangs ? record : stuck;
+        hangs |= record.beatMillis() - record.sinceMillis() > timeout.toMillis();
       }
-      if (stuck != null && !closed) {
-        Hang hang = report(stuck);
+      if (hangs && !closed) {
+        Hang hang = report(worst(records));
         stay();
         if (!closed) {
           onHang.accept(hang);
@@ -125,6 +136,16 @@ public final class Watchdog implements AutoCloseable {
         return;
       }
     }
+  }
+
+  /** The one of this process's ranks to speak of: one that waits for nobody, the longest there. */
+  private static FlightRecord worst(List<FlightRecord> records) {
+    return records.stream()
+        .min(
+            Comparator.comparing(FlightRecord::waiting)
+                .thenComparingLong(FlightRecord::collectives)
+                .thenComparingLong(FlightRecord::sinceMillis))
+        .orElseThrow();
   }
 
   /** Gives the other ranks' watchdogs the time to describe the same hang while this one lives. */
@@ -165,13 +186,20 @@ public final class Watchdog implements AutoCloseable {
   /**
    * Writes the records of this process's ranks and the stacks of its threads, and names the culprit
    * in the log; for a rank that gives up before it counts as hanging.
+   *
+   * @param rank of this process
    */
-  public Hang report() {
+  public Hang report(int rank) {
     recorders.forEach(recorder -> write(recorder.record()));
-    return report(recorders.getFirst().record());
+    return report(
+        recorders.stream()
+            .map(FlightRecorder::record)
+            .filter(record -> record.rank() == rank)
+            .findFirst()
+            .orElseThrow());
   }
 
-  private Hang report(FlightRecord record) {
+  private synchronized Hang report(FlightRecord record) {
     Path dump = dumpOf(record.rank());
     Culprits culprits = new Culprits(Map.of());
     try {

@@ -116,7 +116,7 @@ public final class MpiCollectives extends ProcessCollectives<MpiOperation> {
 
   private MpiOperation begin(long sequence, CollectiveCall call, Supplier<Transfer> start) {
     peers.remember(sequence, call);
-    MpiOperation operation = new MpiOperation(sequence, call, start);
+    MpiOperation operation = new MpiOperation(sequence, call, worldSize(), start);
     active.add(operation);
     try {
       takeTurns();

@@ -24,6 +24,7 @@ final class MpiOperation extends ProcessCollectives.Operation {
    */
   record Transfer(MemorySegment request, List<MemorySegment> scratch, BooleanSupplier afterFirst) {}
 
+  private final int worldSize;
   private final Supplier<Transfer> start;
   private Transfer transfer;
   private boolean arrived;
@@ -33,8 +34,9 @@ final class MpiOperation extends ProcessCollectives.Operation {
   /**
    * @param start begins the first transfer
    */
-  MpiOperation(long sequence, CollectiveCall call, Supplier<Transfer> start) {
+  MpiOperation(long sequence, CollectiveCall call, int worldSize, Supplier<Transfer> start) {
     super(sequence, call);
+    this.worldSize = worldSize;
     this.start = start;
   }
 
@@ -54,7 +56,7 @@ final class MpiOperation extends ProcessCollectives.Operation {
   /** Whether it receives what others sent in memory of its own, and needs a turn for that. */
   boolean needsMemory() {
     return switch (call().kind()) {
-      case REDUCE_SCATTER, ALL_REDUCE -> call().bytes() >= ScratchPool.LARGE;
+      case REDUCE_SCATTER, ALL_REDUCE -> call().wholeBytes(worldSize) >= ScratchPool.LARGE;
       default -> false;
     };
   }

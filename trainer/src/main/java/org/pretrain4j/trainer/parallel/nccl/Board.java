@@ -1,6 +1,5 @@
 package org.pretrain4j.trainer.parallel.nccl;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,8 +20,8 @@ public interface Board {
   /** Leaves a value for all. */
   void post(String key, byte[] value);
 
-  /** Waits for a value. */
-  byte[] await(String key, Duration timeout);
+  /** A value, if it is there. */
+  Optional<byte[]> find(String key);
 
   /** Says how far this rank is: the number of collectives begun, a blank, the last of them. */
   void publish(int rank, String progress);
@@ -33,6 +32,6 @@ public interface Board {
   /** Ends the group; the first note stays. */
   void fail(Note note);
 
-  /** Why the group has ended, if it has. */
+  /** Why the group has ended, if it has; also that a rank's process has gone without a word. */
   Optional<Note> failure();
 }

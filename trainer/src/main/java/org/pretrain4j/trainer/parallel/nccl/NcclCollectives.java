@@ -6,8 +6,10 @@ import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongToIntFunction;
+import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
@@ -27,6 +29,11 @@ import org.pretrain4j.trainer.parallel.ProcessCollectives;
 public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private static final Logger LOG = LogManager.getLogger();
   private static final String START = "the start of NCCL";
+  private static final String ID = "nccl/id";
+  private static final long ID_NANOS = 20_000_000;
+
+  /** Of messages, which travel in pieces of this size in bytes. */
+  private static final int PIECE = 1 << 18;
 
   private final Nccl nccl;
   private final Gpu gpu;
@@ -36,6 +43,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private final NcclStream stream;
   private final NcclCalls calls;
   private final long small;
+  private final long piece;
   private volatile boolean closed;
   private volatile String current = "";
 
@@ -49,6 +57,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     stream = new NcclStream(gpu);
     calls = new NcclCalls(nccl, stream.handle());
     small = stream.allocate((worldSize + 1L) * Long.BYTES);
+    piece = stream.allocate(PIECE); // once, since to allocate in mid-run waits for the GPU
   }
 
   /**
@@ -66,14 +75,33 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
       int localRank,
       Duration timeout,
       Map<String, String> environment) {
-    Gpu gpu = CudaDriver.open(environment, localRank);
     NcclCollectives collectives =
-        new NcclCollectives(NcclLibrary.open(environment), gpu, board, rank, worldSize, timeout);
+        start(
+            board,
+            rank,
+            () ->
+                new NcclCollectives(
+                    NcclLibrary.open(environment),
+                    CudaDriver.open(environment, localRank),
+                    board,
+                    rank,
+                    worldSize,
+                    timeout));
     try {
       collectives.connect();
       return collectives;
     } catch (RuntimeException e) {
       collectives.close();
+      throw e;
+    }
+  }
+
+  /** The others must not wait for a rank that cannot even begin. */
+  static <T> T start(Board board, int rank, Supplier<T> start) {
+    try {
+      return start.get();
+    } catch (RuntimeException e) {
+      NcclNews.tell(board, rank, GroupFailure.failed(rank, e.getMessage()));
       throw e;
     }
   }
@@ -90,11 +118,12 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
         .start(() -> news.watch(() -> closed || failure() != null, this::stop));
     try {
       if (rank() == 0) {
-        board.post("nccl/id", nccl.uniqueId());
+        board.post(ID, nccl.uniqueId());
       }
-      communicator.connect(worldSize(), board.await("nccl/id", timeout()), rank());
-    } catch (IllegalStateException e) {
-      // The others must not wait for a rank that cannot even begin.
+      communicator.connect(worldSize(), awaitId(), rank());
+    } catch (CollectiveException e) {
+      throw e;
+    } catch (RuntimeException e) {
       fail(
           new GroupFailure(
               CollectiveException.Kind.BACKEND,
@@ -104,6 +133,26 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     }
     settle("ncclCommInitRankConfig", NcclResult.IN_PROGRESS.ordinal(), START, -1);
     LOG.info("rank {} of {} joined NCCL {}", rank(), worldSize(), nccl.version());
+  }
+
+  private byte[] awaitId() {
+    long start = System.nanoTime();
+    Optional<byte[]> id = findId();
+    while (id.isEmpty()) {
+      requireTime(start, START, -1);
+      LockSupport.parkNanos(ID_NANOS);
+      id = findId();
+    }
+    return id.get();
+  }
+
+  private Optional<byte[]> findId() {
+    try {
+      return board.find(ID);
+    } catch (RuntimeException e) {
+      fail(NcclNews.lost(e));
+      throw failure().seenBy(rank(), START);
+    }
   }
 
   @Override
@@ -132,22 +181,23 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
 
   @Override
   protected byte[] broadcast(CollectiveCall call, byte[] bytes, int length) {
-    long words = Math.max(1, Math.ceilDiv(length, 4));
-    long copy = stream.allocate(4 * words);
+    byte[] message = new byte[length];
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment message = arena.allocate(4 * words);
-      if (rank() == call.root()) {
-        MemorySegment.copy(MemorySegment.ofArray(bytes), 0, message, 0, length);
-        gpu.copyToGpu(copy, message);
-      }
-      run(call, comm -> calls.broadcastWords(copy, words, call.root(), comm));
-      gpu.copyFromGpu(copy, message);
-      return message.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
-    } finally {
-      if (failure() == null) {
-        stream.free(copy); // else when this rank closes: the GPU may still read it
+      MemorySegment part = arena.allocate(Math.min(PIECE, 4L * Math.ceilDiv(length, 4)));
+      for (int from = 0; from < length; from += PIECE) {
+        int count = Math.min(PIECE, length - from);
+        int words = Math.ceilDiv(count, 4);
+        MemorySegment exact = part.asSlice(0, 4L * words);
+        if (rank() == call.root()) {
+          MemorySegment.copy(MemorySegment.ofArray(bytes), from, exact, 0, count);
+          gpu.copyToGpu(piece, exact);
+        }
+        run(call, comm -> calls.broadcastWords(piece, words, call.root(), comm));
+        gpu.copyFromGpu(piece, exact);
+        MemorySegment.copy(exact, 0, MemorySegment.ofArray(message), from, count);
       }
     }
+    return message;
   }
 
   private void run(CollectiveCall call, LongToIntFunction launch) {
@@ -224,7 +274,9 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private CollectiveException broken(String function, int state, String place, long sequence) {
     String what =
         "%s failed on rank %d: %s".formatted(function, rank(), communicator.describe(state));
-    fail(news.located(CollectiveException.Kind.BACKEND, what, sequence));
+    GroupFailure located = news.located(CollectiveException.Kind.BACKEND, what, sequence);
+    boolean own = located.culprits().isEmpty() && state != NcclResult.REMOTE_ERROR.ordinal();
+    fail(own ? new GroupFailure(located.kind(), List.of(rank()), located.message()) : located);
     return failure().seenBy(rank(), place);
   }
 

@@ -47,6 +47,15 @@ final class NcclCommunicator {
     }
   }
 
+  private boolean isConnected() {
+    lock.lock();
+    try {
+      return handle != 0;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** What a call with the handle returns; in progress if there is none any more. */
   int use(LongToIntFunction call) {
     lock.lock();
@@ -184,6 +193,9 @@ final class NcclCommunicator {
    * @return success, or the code of {@link NcclResult} that it hung or broke with
    */
   int finish() {
+    if (!isConnected()) {
+      return end(nccl::destroy);
+    }
     long start = System.nanoTime();
     int state = use(nccl::finish);
     // A non-blocking communicator is not finished when the call has returned, even with success.

@@ -22,6 +22,11 @@ final class NcclNews {
   private static final Logger LOG = LogManager.getLogger();
   private static final Duration INTERVAL = Duration.ofSeconds(1);
 
+  /**
+   * How long the rendezvous may stay away: its process may be ending in good order, as this one.
+   */
+  private static final Duration LOST = Duration.ofSeconds(5);
+
   private final Board board;
   private final int rank;
   private final int worldSize;
@@ -39,15 +44,28 @@ final class NcclNews {
 
   /** Publishes where this rank is, and listens for failures of others, until told to end. */
   void watch(BooleanSupplier ended, Consumer<GroupFailure> failed) {
+    long reached = System.nanoTime();
     while (!ended.getAsBoolean()) {
       try {
         publish();
         board.failure().ifPresent(note -> failed.accept(failure(note)));
+        reached = System.nanoTime();
       } catch (RuntimeException e) {
         LOG.warn("rank {} cannot reach the rendezvous: {}", rank, e.getMessage());
+        if (System.nanoTime() - reached > LOST.toNanos()) {
+          failed.accept(lost(e));
+        }
       }
       LockSupport.parkNanos(INTERVAL.toNanos());
     }
+  }
+
+  /** That the rendezvous does not answer any more. */
+  static GroupFailure lost(RuntimeException e) {
+    return new GroupFailure(
+        CollectiveException.Kind.LEFT,
+        List.of(0),
+        "rank 0, which holds the rendezvous, died or was cut off: " + e.getMessage());
   }
 
   private void publish() {
@@ -61,6 +79,11 @@ final class NcclNews {
 
   /** Tells the others; does not throw, since this rank has failed already. */
   void tell(GroupFailure reason) {
+    tell(board, rank, reason);
+  }
+
+  /** As above, for a rank that has not come so far as to listen. */
+  static void tell(Board board, int rank, GroupFailure reason) {
     try {
       board.fail(new Board.Note(reason.kind().name(), reason.culprits(), reason.message()));
     } catch (RuntimeException e) {

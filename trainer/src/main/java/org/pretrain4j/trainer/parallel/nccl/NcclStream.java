@@ -49,11 +49,6 @@ final class NcclStream implements AutoCloseable {
     return address;
   }
 
-  synchronized void free(long address) {
-    buffers.remove(address);
-    gpu.free(address);
-  }
-
   @Override
   public synchronized void close() {
     gpu.use();

@@ -8,6 +8,8 @@ import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
@@ -18,6 +20,8 @@ import org.pretrain4j.trainer.parallel.cluster.Store;
 
 /** One rank a process, with a connection to every other. */
 public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
+  private static final Logger LOG = LogManager.getLogger();
+
   private final ScratchPool pool = new ScratchPool();
   private final TcpPlan plan;
   private final TcpLinks links;
@@ -201,6 +205,12 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
                 List.of(peer),
                 "rank %d died or was cut off: %s".formatted(peer, cause.getMessage())));
       }
+    }
+
+    @Override
+    public void broken(int peer, Throwable cause) {
+      LOG.error("the connection of rank {} to rank {} ends", rank(), peer, cause);
+      fail(GroupFailure.failed(rank(), cause.toString()));
     }
   }
 

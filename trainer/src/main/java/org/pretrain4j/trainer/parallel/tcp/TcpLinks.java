@@ -43,6 +43,9 @@ final class TcpLinks {
 
     /** A connection broke. */
     void lost(int peer, IOException cause);
+
+    /** This rank itself cannot go on, for lack of memory or by a defect. */
+    void broken(int peer, Throwable cause);
   }
 
   /** What a frame waits for in a peer's queue; without an operation it is the last. */
@@ -106,6 +109,8 @@ final class TcpLinks {
       // Its last words may be here already, and say more than a broken pipe.
       LockSupport.parkNanos(GRACE_NANOS);
       listener.lost(peer, e);
+    } catch (Throwable e) { // a thread that ends without a word leaves all ranks waiting
+      listener.broken(peer, e);
     }
   }
 
@@ -118,6 +123,8 @@ final class TcpLinks {
       } while (frame.kind() == Frame.Kind.DATA);
     } catch (IOException e) {
       listener.lost(peer, e);
+    } catch (Throwable e) { // as above
+      listener.broken(peer, e);
     }
   }
 

@@ -58,9 +58,12 @@ final class TcpOperation extends ProcessCollectives.Operation {
     return !stages.isEmpty();
   }
 
-  /** Whether it needs a turn. */
+  /**
+   * Whether it needs a turn: for the memory in which it receives or, where it needs none itself,
+   * for that in which slower ranks keep what comes before they have begun.
+   */
   boolean isLarge() {
-    return call().bytes() >= ScratchPool.LARGE;
+    return call().wholeBytes(others.size() + 1) >= ScratchPool.LARGE;
   }
 
   /** Number of the current stage, from 1. */

@@ -131,6 +131,22 @@ class RendezvousTest {
   }
 
   @Test
+  void whatARankBequeathsIsSetOnlyIfItGoesWithoutAGoodbye() throws Exception {
+    int port = freePort();
+    try (Rendezvous store = Rendezvous.join(world(0, 1, port), "run", LONG)) {
+      TcpStore leaving = TcpStore.connect("run", "localhost", port, LONG);
+      leaving.bequeath("left", new byte[] {1});
+      leaving.close();
+      TcpStore killed = TcpStore.connect("run", "localhost", port, LONG);
+      killed.bequeath("killed", new byte[] {2});
+      assertTrue(store.get("killed").isEmpty());
+      killed.cut();
+      assertArrayEquals(new byte[] {2}, store.await("killed", LONG));
+      assertTrue(store.get("left").isEmpty());
+    }
+  }
+
+  @Test
   void aPortThatAnEndingRankStillHoldsIsWaitedFor() throws Exception {
     ServerSocket taken = new ServerSocket(0);
     int port = taken.getLocalPort();

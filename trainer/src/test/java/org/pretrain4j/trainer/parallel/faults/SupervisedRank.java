@@ -38,7 +38,7 @@ final class SupervisedRank {
                 records,
                 world.worldSize(),
                 Duration.ofSeconds(60),
-                hang -> Runtime.getRuntime().halt(Supervisor.HUNG));
+                hang -> Runtime.getRuntime().halt(hang.exitCode()));
         Membership membership =
             Backend.AUTO.join(
                 world,

@@ -102,6 +102,21 @@ class SupervisorTest {
   }
 
   @Test
+  void aRankThatStaysWhileThoseThatWaitedForItLeaveHangs() throws Exception {
+    Supervisor.Outcome outcome =
+        shell(
+                2,
+                0,
+                "record 5 $((7 - RANK)) $(test $RANK = 0 && echo true || echo false)"
+                    + " $(date +%s%3N); sleep 1; test $RANK = 0 && exit 71; exec sleep 60")
+            .run();
+    assertEquals(Supervisor.HUNG, outcome.exitCode());
+    assertEquals(1, outcome.attempts().getFirst().rank());
+    String reason = outcome.attempts().getFirst().reason();
+    assertTrue(reason.startsWith("the run hangs: rank 1 has not gone on for"), reason);
+  }
+
+  @Test
   void mistakesOfTheUserAreNotTriedAgain() throws Exception {
     Supervisor.Outcome outcome = shell(2, 5, "exit 2").run();
     assertEquals(2, outcome.exitCode());

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -51,6 +53,7 @@ class WatchdogTest {
       Watchdog.Hang hang = hangs.poll(10, TimeUnit.SECONDS);
       assertNotNull(hang);
       assertEquals(1, hang.culprits().first());
+      assertEquals(Supervisor.OTHER_RANK, hang.exitCode(), "it only waits");
       assertTrue(
           hang.describe()
               .startsWith(
@@ -82,6 +85,50 @@ class WatchdogTest {
       assertFalse(second.isHangReported());
       assertEquals(true, complete.poll(20, TimeUnit.SECONDS));
       assertTrue(first.isHangReported() && second.isHangReported());
+    }
+  }
+
+  @Test
+  void theCulpritOrOneThatNobodyNamesEndsAsOneThatHangs() {
+    FlightRecord computes = new FlightRecord(1, 1, 1, 3, "backward", 4, "barrier()", false, 0, 0);
+    FlightRecord waits = new FlightRecord(1, 1, 1, 3, "backward", 4, "barrier()", true, 0, 0);
+    Culprits it = new Culprits(Map.of(1, "rank 1 is behind"));
+    Culprits another = new Culprits(Map.of(0, "rank 0 is behind"));
+    assertEquals(Supervisor.HUNG, new Watchdog.Hang(computes, it, folder).exitCode());
+    assertEquals(Supervisor.HUNG, new Watchdog.Hang(waits, it, folder).exitCode());
+    assertEquals(Supervisor.HUNG, new Watchdog.Hang(computes, another, folder).exitCode());
+    assertEquals(Supervisor.OTHER_RANK, new Watchdog.Hang(waits, another, folder).exitCode());
+    Culprits nobody = new Culprits(Map.of());
+    assertEquals(Supervisor.HUNG, new Watchdog.Hang(waits, nobody, folder).exitCode());
+  }
+
+  @Test
+  void ofSeveralRanksOfAProcessTheOneThatIsAskedForIsReported() throws Exception {
+    List<FlightRecorder> recorders = List.of(new FlightRecorder(4, 1), new FlightRecorder(5, 1));
+    recorders.getLast().step(8, "data");
+    try (Watchdog watchdog =
+        Watchdog.start(recorders, folder, 6, Duration.ofSeconds(50), hang -> {})) {
+      Watchdog.Hang hang = watchdog.report(5);
+      assertEquals(folder.resolve("hang-rank-5.txt"), hang.dump());
+      String dump = Files.readString(hang.dump());
+      assertTrue(dump.startsWith("rank 5: step 8, data"), dump);
+    }
+  }
+
+  @Test
+  void ofSeveralRanksOfAProcessTheOneThatDoesNotWaitIsTheOneThatHangs() throws Exception {
+    FlightRecorder waiting = new FlightRecorder(0, 1);
+    waiting.began("barrier()");
+    waiting.waits(true);
+    FlightRecorder computing = new FlightRecorder(1, 1);
+    BlockingQueue<Watchdog.Hang> hangs = new LinkedBlockingQueue<>();
+    try (Watchdog watchdog =
+        Watchdog.start(List.of(waiting, computing), folder, 2, Duration.ofSeconds(1), hangs::add)) {
+      assertEquals(waiting, watchdog.recorder());
+      Watchdog.Hang hang = hangs.poll(20, TimeUnit.SECONDS);
+      assertNotNull(hang);
+      assertEquals(1, hang.record().rank());
+      assertEquals(Supervisor.HUNG, hang.exitCode());
     }
   }
 

@@ -33,6 +33,7 @@ final class FakeGpus implements Board {
   private final Map<String, byte[]> posted = new ConcurrentHashMap<>();
   private final Map<Integer, String> progress = new ConcurrentHashMap<>();
   private final CompletableFuture<Note> failure = new CompletableFuture<>();
+  volatile boolean isStoreLost;
   final AtomicInteger aborts = new AtomicInteger();
 
   FakeGpus(int worldSize) {
@@ -49,15 +50,20 @@ final class FakeGpus implements Board {
   }
 
   @Override
-  public byte[] await(String key, Duration timeout) {
-    while (!posted.containsKey(key)) {
-      Thread.onSpinWait();
+  public Optional<byte[]> find(String key) {
+    requireStore();
+    return Optional.ofNullable(posted.get(key));
+  }
+
+  private void requireStore() {
+    if (isStoreLost) {
+      throw new IllegalStateException("connection reset");
     }
-    return posted.get(key);
   }
 
   @Override
   public void publish(int rank, String line) {
+    requireStore();
     progress.put(rank, line);
   }
 

@@ -1,12 +1,15 @@
 package org.pretrain4j.trainer.parallel.nccl;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -14,6 +17,7 @@ import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.CollectiveException;
 import org.pretrain4j.trainer.parallel.RankExercise;
 
@@ -151,6 +155,82 @@ class NcclCollectivesTest {
       assertEquals(Set.of(), whole.live);
       ended.get();
     }
+  }
+
+  @Test
+  void aRankZeroThatHasNoGpuEndsThoseThatWaitForItsId() throws Exception {
+    FakeGpus gpus = new FakeGpus(2);
+    UserException mistake = new UserException("no GPU 0");
+    assertEquals(
+        mistake,
+        assertThrows(
+            UserException.class,
+            () ->
+                NcclCollectives.start(
+                    gpus,
+                    0,
+                    () -> {
+                      throw mistake;
+                    })));
+    FakeGpus.Rank waiting = gpus.rank(1);
+    long start = System.nanoTime();
+    try (NcclCollectives collectives =
+        new NcclCollectives(waiting, waiting, gpus, 1, 2, Duration.ofSeconds(50))) {
+      CollectiveException e = assertThrows(CollectiveException.class, collectives::connect);
+      assertEquals(List.of(0), e.culprits());
+      assertTrue(e.getMessage().startsWith("rank 0 failed: no GPU 0"), e.getMessage());
+      assertFalse(e.isOwnFault());
+    }
+    assertTrue(System.nanoTime() - start < 8e9, "it waited all the same");
+  }
+
+  @Test
+  void aRankThatWasNeverConnectedEndsAtOnce() {
+    FakeGpus.Rank fake = new FakeGpus(2).rank(1);
+    long start = System.nanoTime();
+    new NcclCollectives(fake, fake, new FakeGpus(2), 1, 2, Duration.ofSeconds(50)).close();
+    assertTrue(System.nanoTime() - start < 5e9, "it waited for a communicator");
+    assertEquals(Set.of(), fake.live);
+  }
+
+  @Test
+  void theLossOfTheRendezvousIsTheLossOfRankZero() throws Exception {
+    FakeGpus gpus = new FakeGpus(2);
+    onRanks(
+        gpus,
+        2,
+        Duration.ofSeconds(40),
+        (collectives, fake) -> {
+          collectives.barrier();
+          if (collectives.rank() == 0) {
+            gpus.isStoreLost = true;
+            Thread.sleep(9000); // as if it were gone
+            return "";
+          }
+          CollectiveException e = assertThrows(CollectiveException.class, collectives::barrier);
+          assertEquals(CollectiveException.Kind.LEFT, e.kind());
+          assertEquals(List.of(0), e.culprits());
+          return "";
+        });
+  }
+
+  @Test
+  void messagesOfAnySizeTravelWithoutNewMemoryOfTheGpu() throws Exception {
+    byte[] message = new byte[600_001];
+    new SplittableRandom(7).nextBytes(message);
+    onRanks(
+        new FakeGpus(3),
+        3,
+        Duration.ofSeconds(40),
+        (collectives, fake) -> {
+          collectives.barrier();
+          int made = fake.made.get();
+          byte[] mine = collectives.rank() == 1 ? message : new byte[0];
+          assertArrayEquals(message, collectives.broadcastBytes(mine, 1));
+          assertArrayEquals(new byte[0], collectives.broadcastBytes(new byte[0], 2));
+          assertEquals(made, fake.made.get());
+          return "";
+        });
   }
 
   @Test

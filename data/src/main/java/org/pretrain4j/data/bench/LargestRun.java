@@ -39,8 +39,8 @@ public final class LargestRun {
   private final Path folder;
 
   /**
-   * @param seconds to open all manifests, plan all stages and find a row of {@link #STEP} and the
-   *     ledger before it
+   * @param seconds to open all manifests, plan all stages and find a row of {@link #STEP}, the
+   *     ledger before it and that of the whole run
    * @param liveBytes of the heap that it added and a collection left
    * @param shards in all manifests
    * @param steps of all stages
@@ -106,12 +106,14 @@ public final class LargestRun {
     TokenStream stream = new TokenStream(plan(), datasets);
     StagePlan.Place place = stream.plan().place(STEP, ROWS_PER_STEP - 1);
     long read = stream.ledger(STEP).entries().stream().mapToLong(entry -> entry.samples()).sum();
+    long steps = stream.plan().steps();
+    long all = stream.ledger(steps).entries().stream().mapToLong(entry -> entry.samples()).sum();
     double seconds = (System.nanoTime() - started) / 1e9;
-    if (read != STEP * ROWS_PER_STEP || place.sample() < 1) {
-      throw new IllegalStateException(read + " samples, " + place);
+    if (read != STEP * ROWS_PER_STEP || all != steps * ROWS_PER_STEP || place.sample() < 1) {
+      throw new IllegalStateException(read + " and " + all + " samples, " + place);
     }
     long live = liveBytes() - before;
-    return new Cost(seconds, live, SOURCES * shards, stream.plan().steps());
+    return new Cost(seconds, live, SOURCES * shards, steps);
   }
 
   /** Weights that differ by three orders of magnitude and change from stage to stage. */

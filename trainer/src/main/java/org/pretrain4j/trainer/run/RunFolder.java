@@ -15,8 +15,11 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import org.pretrain4j.checkpoints.DataChange;
 import org.pretrain4j.configuration.ConfigurationWriter;
 import org.pretrain4j.configuration.StorageException;
@@ -31,6 +34,7 @@ final class RunFolder implements AutoCloseable {
   static final String CONFIG = "config.yaml";
   static final String DATA_CHANGES = "data-changes.json";
   private static final String LOCK = "run.lock";
+  private static final Logger LOG = LogManager.getLogger();
   private static final Duration AGAIN = Duration.ofMillis(200);
 
   private final Path path;
@@ -61,7 +65,7 @@ final class RunFolder implements AutoCloseable {
     }
     Path path = Path.of(name);
     try {
-      Files.createDirectories(path);
+      createDurably(path.toAbsolutePath());
       FileChannel channel =
           FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
       if (!lock(channel, patience)) {
@@ -76,6 +80,22 @@ final class RunFolder implements AutoCloseable {
           "the run folder " + path + " can't be written (" + e.getMessage() + "); set run_folder";
       boolean mistaken = e instanceof AccessDeniedException || isWithinAFile(path);
       throw mistaken ? new UserException(message, e) : new StorageException(message, e);
+    }
+  }
+
+  /** What is saved within it must not be lost with the folder's own entry in a power cut. */
+  private static void createDurably(Path path) throws IOException {
+    List<Path> made = new ArrayList<>();
+    for (Path each = path; each != null && !Files.exists(each); each = each.getParent()) {
+      made.add(each);
+    }
+    Files.createDirectories(path);
+    for (Path each : made) {
+      try (FileChannel parent = FileChannel.open(each.getParent(), StandardOpenOption.READ)) {
+        parent.force(true);
+      } catch (IOException e) {
+        LOG.warn("{} can't be synced: {}", each.getParent(), e.getMessage());
+      }
     }
   }
 

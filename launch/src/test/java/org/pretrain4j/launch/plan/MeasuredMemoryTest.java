@@ -39,7 +39,8 @@ import org.pretrain4j.trainer.run.TrainingOptions;
  */
 @Tag("slow")
 final class MeasuredMemoryTest {
-  private static final int STEPS = 3;
+  /** So many that the compilers leave one of them alone, also where cores are scarce. */
+  private static final int STEPS = 10;
 
   private static final String YAML =
       """

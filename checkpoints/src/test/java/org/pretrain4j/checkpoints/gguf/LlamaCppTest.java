@@ -45,7 +45,8 @@ class LlamaCppTest {
 
   @BeforeAll
   static void install() throws Exception {
-    assumeTrue(isOnPath("node") && isOnPath("npm"), "Node.js is not installed");
+    boolean installed = isOnPath("node") && isOnPath("npm");
+    assumeTrue(installed || "true".equals(System.getenv("CI")), "Node.js is not installed");
     Files.createDirectories(INSTALLED);
     run("sh", RESOURCES.resolve("install.sh").toString(), INSTALLED.toString());
   }

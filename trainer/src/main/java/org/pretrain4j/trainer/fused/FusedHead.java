@@ -2,7 +2,6 @@ package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
 import org.pretrain4j.trainer.fused.Weights.Weight;
-import org.pretrain4j.trainer.libtorch.Operators;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.ModelLayout;
 
@@ -50,7 +49,7 @@ final class FusedHead {
     try (NDManager scope = shared.manager().newSubManager()) {
       Activation logits = space.logits.rows(scope, 0, end - start);
       Activation x = space.normed.rows(scope, start, end);
-      Operators.matmulInto(x.tensor(), projection.value().transposed(), logits.tensor());
+      products.forward(projection, x, logits);
       shared.operators().crossEntropy(logits, start);
       products.ofInput(projection, logits, space.behindNorm.rows(scope, start, end));
       products.ofWeight(projection, logits, x, sink);

@@ -2,7 +2,6 @@ package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
 import org.pretrain4j.trainer.fused.Weights.Weight;
-import org.pretrain4j.trainer.libtorch.Operators;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.GradientSink;
@@ -53,7 +52,7 @@ final class FusedLayer {
     attend(batch, state, space);
     expand(state, space);
     operators.swiGlu(state.gateUp, space.activated);
-    addProduct(state.middle, space.activated, down, behind);
+    operators.products().addForward(state.middle, space.activated, down, behind);
   }
 
   /** Computes again what the forward pass of the layer left in memory that others have used. */
@@ -67,17 +66,17 @@ final class FusedLayer {
 
   private void attend(MicroBatch batch, LayerState state, Workspace space) {
     normInput(state, space);
-    Operators.matmulInto(space.normed.tensor(), qkv.value().transposed(), state.qkv.tensor());
+    operators.products().forward(qkv, space.normed, state.qkv);
     if (rotates) {
       operators.rotate(state.qkv, rotatedHeads(), batch.sequenceLength());
     }
     operators.attention().forward(shared.manager(), batch, state);
-    addProduct(state.input, state.attended, output, state.middle);
+    operators.products().addForward(state.input, state.attended, output, state.middle);
   }
 
   private void expand(LayerState state, Workspace space) {
     normMiddle(state, space);
-    Operators.matmulInto(space.normed.tensor(), gateUp.value().transposed(), state.gateUp.tensor());
+    operators.products().forward(gateUp, space.normed, state.gateUp);
   }
 
   /**
@@ -88,8 +87,7 @@ final class FusedLayer {
     Activation gradient = space.gradient;
     operators.swiGlu(state.gateUp, space.activated);
     operators.products().ofWeight(down, gradient, space.activated, sink);
-    Operators.matmulInto(
-        gradient.tensor(), down.value().tensor(), space.activatedGradient.tensor());
+    operators.products().roundedOfInput(down, gradient, space.activatedGradient);
     operators.swiGluBackward(space.activatedGradient, state.gateUp);
     normMiddle(state, space);
     operators.products().ofWeight(gateUp, state.gateUp, space.normed, sink);
@@ -97,8 +95,7 @@ final class FusedLayer {
     throughNorm(middleNorm, state.middle, state.middleScale, space, sink);
 
     operators.products().ofWeight(output, gradient, state.attended, sink);
-    Operators.matmulInto(
-        gradient.tensor(), output.value().tensor(), space.attendedGradient.tensor());
+    operators.products().roundedOfInput(output, gradient, space.attendedGradient);
     operators
         .attention()
         .backward(shared.manager(), batch, state, space.attendedGradient, space.qkvGradient);
@@ -121,12 +118,6 @@ final class FusedLayer {
 
   private void normMiddle(LayerState state, Workspace space) {
     operators.norm(state.middle, middleNorm.value(), space.normed, state.middleScale);
-  }
-
-  /** {@code sum = residual + x weightᵀ}, rounded once. */
-  private static void addProduct(Activation residual, Activation x, Weight weight, Activation sum) {
-    sum.tensor().copyFrom(residual.tensor());
-    Operators.addMatmul(sum.tensor(), x.tensor(), weight.value().transposed());
   }
 
   /** Adds what comes back through a norm to the gradient that passed beside it. */

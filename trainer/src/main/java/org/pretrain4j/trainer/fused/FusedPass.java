@@ -13,6 +13,7 @@ import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.GradientSink;
 import org.pretrain4j.trainer.model.MicroBatch;
@@ -54,11 +55,21 @@ public final class FusedPass implements TrainingPass {
       ScalarType type,
       int sequenceLength,
       WorkerPool pool) {
-    this(parent, config, storage, checkpointing, type, sequenceLength, pool, MklGemm.of(type));
+    this(
+        parent,
+        config,
+        storage,
+        checkpointing,
+        type,
+        sequenceLength,
+        pool,
+        MklGemm.of(type),
+        TileGemm.find());
   }
 
   /**
    * @param gemm what the backward pass multiplies with, if not with libtorch's operators
+   * @param tiles what bfloat16 is multiplied with where also gemm is given
    */
   public FusedPass(
       NDManager parent,
@@ -68,14 +79,15 @@ public final class FusedPass implements TrainingPass {
       ScalarType type,
       int sequenceLength,
       WorkerPool pool,
-      Optional<MklGemm> gemm) {
+      Optional<MklGemm> gemm,
+      Optional<TileGemm> tiles) {
     this(
         parent,
         config,
         storage,
         checkpointing,
         type,
-        manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm));
+        manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm, tiles));
   }
 
   /**

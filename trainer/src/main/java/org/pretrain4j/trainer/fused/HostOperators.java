@@ -13,6 +13,7 @@ import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
 
@@ -33,6 +34,7 @@ final class HostOperators implements FusedOperators {
    * @param sequenceLength longest row
    * @param pool not closed here
    * @param gemm what the backward pass multiplies with, if not with libtorch's operators
+   * @param tiles what bfloat16 is multiplied with where also gemm is given
    */
   HostOperators(
       NDManager manager,
@@ -40,15 +42,19 @@ final class HostOperators implements FusedOperators {
       ScalarType type,
       int sequenceLength,
       WorkerPool pool,
-      Optional<MklGemm> gemm) {
+      Optional<MklGemm> gemm,
+      Optional<TileGemm> tiles) {
     this.pool = pool;
     this.norm = new RmsNorm(pool, config.hiddenSize(), config.rmsNormEps());
     this.rotary = new RotaryEmbedding(pool, sequenceLength, config.headDim(), config.ropeTheta());
     this.attention =
         new HostAttention(
             config,
-            gemm.map(found -> new TiledAttentionGradient(manager, config, type, found, pool)));
-    this.products = GradientProducts.of(gemm, manager, type);
+            gemm.map(
+                found ->
+                    new TiledAttentionGradient(
+                        manager, config, type, found, tiles, sequenceLength, pool)));
+    this.products = GradientProducts.of(gemm, tiles, manager, type, pool);
   }
 
   @Override

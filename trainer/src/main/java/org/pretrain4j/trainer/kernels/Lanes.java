@@ -117,9 +117,17 @@ public final class Lanes {
     return FLOATS.shuffleFromOp(lane -> (lane ^ distance) % FLOATS.length());
   }
 
+  /** Loads 16-bit values, each into the lower half of a lane. */
+  static IntVector bits(MemorySegment memory, long index) {
+    return bits(ShortVector.fromMemorySegment(HALVES, memory, index * Short.BYTES, ORDER));
+  }
+
+  private static IntVector bits(ShortVector halves) {
+    return (IntVector) halves.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
+  }
+
   private static FloatVector widen(ShortVector halves) {
-    IntVector bits = (IntVector) halves.convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
-    return bits.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    return bits(halves).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
   }
 
   private static ShortVector narrow(FloatVector value) {

@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.fused.FusedPass;
 import org.pretrain4j.trainer.kernels.WorkerPool;
+import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.reference.ReferenceModel;
@@ -64,6 +65,7 @@ final class TrainingPassTest {
     "fused, 2, 1, 2, false, BFLOAT16, 5e-2",
     "fused without MKL, 4, 2, 4, true, FLOAT32, 1e-5",
     "fused without MKL, 2, 4, 0, false, FLOAT32, 1e-5",
+    "fused without tiles, 4, 2, 4, true, BFLOAT16, 5e-2",
     "fused without MKL, 4, 2, 4, true, BFLOAT16, 5e-2"
   })
   void logitsLossAndGradientsAgreeWithTheReference(
@@ -245,7 +247,15 @@ final class TrainingPassTest {
       case "fused" -> new FusedPass(manager, config, storage, checkpointing, type, LENGTH, pool);
       default ->
           new FusedPass(
-              manager, config, storage, checkpointing, type, LENGTH, pool, Optional.empty());
+              manager,
+              config,
+              storage,
+              checkpointing,
+              type,
+              LENGTH,
+              pool,
+              kind.endsWith("tiles") ? MklGemm.of(type) : Optional.empty(),
+              Optional.empty());
     };
   }
 

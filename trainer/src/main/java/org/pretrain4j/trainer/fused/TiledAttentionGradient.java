@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.pretrain4j.trainer.kernels.AttentionTile;
 import org.pretrain4j.trainer.kernels.HeadGradients;
@@ -16,6 +17,7 @@ import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.MklGemm.Factor;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ModelConfig;
 
 /**
@@ -37,6 +39,9 @@ final class TiledAttentionGradient {
   private final float scale;
   private final Map<Integer, Sums> sumsOf = new HashMap<>();
   private final ConcurrentLinkedQueue<Tiles> idle = new ConcurrentLinkedQueue<>();
+  private final ConcurrentLinkedQueue<AttentionHeadGradient> idleHeads =
+      new ConcurrentLinkedQueue<>();
+  private final TileGemm tileGemm;
 
   /** A document's tokens {@code [start, end)} of the micro-batch, and what forward left of it. */
   record Document(long start, long end, MemorySegment logSumExp) {}
@@ -60,8 +65,18 @@ final class TiledAttentionGradient {
       MemorySegment scoreGradient,
       float[] means) {}
 
+  /**
+   * @param tiles what computes bfloat16 heads that fit it
+   * @param sequenceLength longest document
+   */
   TiledAttentionGradient(
-      NDManager manager, ModelConfig config, ScalarType type, MklGemm gemm, WorkerPool pool) {
+      NDManager manager,
+      ModelConfig config,
+      ScalarType type,
+      MklGemm gemm,
+      Optional<TileGemm> tiles,
+      int sequenceLength,
+      WorkerPool pool) {
     this.gemm = gemm;
     this.pool = pool;
     this.manager = manager;
@@ -69,7 +84,17 @@ final class TiledAttentionGradient {
     this.keyValueHeads = config.numKeyValueHeads();
     this.headDim = config.headDim();
     this.scale = (float) Math.pow(headDim, -0.5);
+    boolean inTiles =
+        tiles.isPresent()
+            && type == ScalarType.BFLOAT16
+            && AttentionHeadGradient.fits(config.headDim());
+    this.tileGemm = inTiles ? tiles.get() : null;
     for (int i = 0; i < pool.threads(); i++) {
+      if (inTiles) {
+        idleHeads.add(
+            new AttentionHeadGradient(tiles.get(), manager, headDim, scale, sequenceLength));
+        continue;
+      }
       MemorySegment scores = tile(ScalarType.FLOAT32);
       MemorySegment gradient = tile(ScalarType.FLOAT32);
       boolean inPlace = type == ScalarType.FLOAT32;
@@ -105,6 +130,30 @@ final class TiledAttentionGradient {
         works.add(new Work(document, head, qkv, attended, gradient, sums));
       }
     }
+    if (tileGemm != null) {
+      runInTiles(works);
+    } else {
+      runByMkl(works);
+    }
+    HeadGradients.join(pool, sums.query(), sums.key(), sums.value(), keyValueHeads, qkvGradient);
+  }
+
+  private void runInTiles(List<Work> works) {
+    pool.run(
+        works.size(),
+        1,
+        (from, to) -> {
+          AttentionHeadGradient head = idleHeads.remove();
+          try {
+            works.get((int) from).run(head);
+          } finally {
+            tileGemm.release();
+            idleHeads.add(head);
+          }
+        });
+  }
+
+  private void runByMkl(List<Work> works) {
     pool.run(
         works.size(),
         1,
@@ -116,7 +165,6 @@ final class TiledAttentionGradient {
             idle.add(tiles);
           }
         });
-    HeadGradients.join(pool, sums.query(), sums.key(), sums.value(), keyValueHeads, qkvGradient);
   }
 
   /** One query head of one document. */
@@ -140,6 +188,26 @@ final class TiledAttentionGradient {
       int keyValueHead = head / (heads / keyValueHeads);
       this.keyColumn = (heads + keyValueHead) * headDim;
       this.valueColumn = keyColumn + keyValueHeads * headDim;
+    }
+
+    void run(AttentionHeadGradient tiles) {
+      int length = (int) (document.end() - document.start());
+      MemorySegment keys = sum(sums.key(), 0, length);
+      MemorySegment values = sum(sums.value(), 0, length);
+      keys.fill((byte) 0);
+      values.fill((byte) 0);
+      long bytes = (long) length * Float.BYTES;
+      tiles.run(
+          document.start(),
+          length,
+          new AttentionHeadGradient.Columns(head * headDim, keyColumn, valueColumn),
+          document.logSumExp().asSlice(head * bytes, bytes),
+          qkv,
+          attended,
+          gradient,
+          sum(sums.query(), 0, length),
+          keys,
+          values);
     }
 
     void run(Tiles tiles) {

@@ -17,6 +17,7 @@ import org.pretrain4j.trainer.kernels.Matrix;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ModelConfig;
 
 /** Against attention and its derivative in float64, written out score by score. */
@@ -26,13 +27,16 @@ final class TiledAttentionGradientTest {
 
   @ParameterizedTest
   @CsvSource({
-    "FLOAT32, 4, 2, 8, 1e-5",
-    "FLOAT32, 3, 3, 20, 1e-5",
-    "BFLOAT16, 4, 1, 16, 2e-2",
-    "BFLOAT16, 2, 2, 64, 2e-2"
+    "FLOAT32, 4, 2, 8, false, 1e-5",
+    "FLOAT32, 3, 3, 20, false, 1e-5",
+    "BFLOAT16, 4, 1, 16, false, 2e-2",
+    "BFLOAT16, 2, 2, 64, false, 2e-2",
+    "BFLOAT16, 4, 2, 32, true, 2e-2",
+    "BFLOAT16, 2, 2, 64, true, 2e-2",
+    "BFLOAT16, 2, 1, 96, true, 2e-2"
   })
   void gradientsOfAllDocumentsAgreeWithFloat64(
-      ScalarType type, int heads, int keyValueHeads, int headDim, double bound) {
+      ScalarType type, int heads, int keyValueHeads, int headDim, boolean tiles, double bound) {
     System.out.println("seed " + SEED);
     Optional<MklGemm> gemm = MklGemm.of(type);
     assumeTrue(gemm.isPresent(), "this libtorch or processor has no such products");
@@ -76,7 +80,9 @@ final class TiledAttentionGradientTest {
         start += length;
       }
       Matrix result = Activation.allocate(manager, type, tokens, width).matrix();
-      new TiledAttentionGradient(manager, config, type, gemm.get(), pool)
+      Optional<TileGemm> kernel = tiles ? TileGemm.find() : Optional.empty();
+      assumeTrue(kernel.isPresent() == tiles, "this libtorch or processor has no such kernel");
+      new TiledAttentionGradient(manager, config, type, gemm.get(), kernel, 1024, pool)
           .run(
               documents,
               matrix(manager, type, qkv, width),

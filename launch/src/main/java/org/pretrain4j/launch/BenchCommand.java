@@ -32,7 +32,12 @@ import picocli.CommandLine.Spec;
 /** Measures training steps against the machine's own peak. */
 @Command(
     name = "bench",
-    subcommands = {BenchCheckpointCommand.class, BenchDataCommand.class, BenchRanksCommand.class},
+    subcommands = {
+      BenchCheckpointCommand.class,
+      BenchDataCommand.class,
+      BenchProductsCommand.class,
+      BenchRanksCommand.class
+    },
     header = "Measures training steps of named shapes against this machine's matrix peak.",
     synopsisSubcommandLabel = "[COMMAND]",
     description = {
@@ -48,6 +53,7 @@ import picocli.CommandLine.Spec;
       "  pretrain4j bench --compare before.json after.json",
       "  pretrain4j bench --device cuda",
       "  pretrain4j bench data",
+      "  pretrain4j bench products",
       "  pretrain4j bench ranks --shape 135m --ranks 1,2"
     })
 final class BenchCommand implements Callable<Integer> {

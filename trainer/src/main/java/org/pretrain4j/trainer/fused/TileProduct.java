@@ -26,7 +26,7 @@ final class TileProduct {
   private static final int PANELS = 4;
 
   /** Rows of a block of the first factor. */
-  private static final int ROWS = 128;
+  private static final int ROWS = 256;
 
   /** Most of the inner axis at a time. */
   private static final int INNER = 2048;

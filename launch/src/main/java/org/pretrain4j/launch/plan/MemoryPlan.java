@@ -232,7 +232,7 @@ public record MemoryPlan(
 
   /**
    * Bytes that come and go in the fused pass: the copy in which MKL arranges the largest factor of
-   * a product, be it the logits' gradient or that of gate and up.
+   * a product, be it the logits' gradient or that of gate and up. Products in tiles need less.
    */
   static long scratch(ModelConfig model, TrainingConfig training, int type, long rows) {
     long tokens = rows * training.sequenceLength();

@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.bench;
 
 import ai.djl.ndarray.NDManager;
 import java.util.List;
+import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.ProductRates;
 import org.pretrain4j.trainer.fused.ProductRates.Rate;
 import org.pretrain4j.trainer.kernels.WorkerPool;
@@ -31,9 +32,10 @@ public record ProductBench(Shape shape, int repetitions) {
 
   /** Measures. */
   public Report run() {
-    try (WorkerPool pool = new WorkerPool(Runtime.getRuntime().availableProcessors());
+    try (ComputeDevice host = ComputeDevice.host(Runtime.getRuntime().availableProcessors());
         NDManager manager = NDManager.newBaseManager("PyTorch")) {
-      GemmPeak gemm = new GemmPeak(manager, ScalarType.BFLOAT16, GEMM_SIZE);
+      WorkerPool pool = host.pool();
+      GemmPeak gemm = new GemmPeak(manager, host, ScalarType.BFLOAT16, GEMM_SIZE);
       gemm.measure(repetitions);
       double before = gemm.measure(repetitions);
       List<Rate> rates =

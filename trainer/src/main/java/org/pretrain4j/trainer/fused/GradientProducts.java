@@ -11,7 +11,8 @@ import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.GradientSink;
 
 /** The products of a projection {@code y = x weightᵀ}, forward and backward. */
-sealed interface GradientProducts permits CublasProducts, MklProducts, TensorProducts, TileProducts {
+sealed interface GradientProducts
+    permits CublasProducts, MklProducts, TensorProducts, TileProducts {
 
   /**
    * The projection.

@@ -90,6 +90,7 @@ final class CudaOperatorsTest {
                   type,
                   64,
                   pool,
+                  Optional.empty(),
                   Optional.empty());
           FusedPass emulated =
               new FusedPass(

@@ -6,44 +6,38 @@ import java.lang.foreign.ValueLayout;
 import org.pretrain4j.trainer.kernels.AttentionColumns;
 import org.pretrain4j.trainer.kernels.AttentionTile;
 import org.pretrain4j.trainer.kernels.Matrix;
-import org.pretrain4j.trainer.kernels.TilePacking;
+import org.pretrain4j.trainer.kernels.SoftmaxColumns;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.TileGemm;
 
 /**
- * The gradient of one head on one thread, on tiles of keys by queries: what follows from a tile
- * needs it as it is, or in pairs of rows. Queries, keys, values and the output's gradient are
- * copied to the head's own memory first, up to a whole number of tiles' units, with zeros behind
- * the document.
+ * The gradient of {@link AttentionHead}, on the same tiles of keys by queries: what follows from a
+ * tile needs it as it is, or in pairs of rows.
  */
 final class AttentionHeadGradient {
-  private static final int QUERIES = AttentionColumns.QUERIES;
-  private static final int KEYS = 256;
-  private static final int UNIT = 32;
+  private static final int QUERIES = AttentionHead.QUERIES;
+  private static final int KEYS = AttentionHead.KEYS;
   private static final int PANEL = TileGemm.PANEL;
 
   private final TileGemm gemm;
-  private final NDManager manager;
   private final int headDim;
   private final float scale;
   private final AttentionColumns columns = new AttentionColumns();
   private final AttentionTile rows;
-  private final MemorySegment scores;
-  private final MemorySegment gradient;
-  private final Matrix probabilities;
-  private final Matrix scoreGradient;
-  private final MemorySegment scoreGradientPanels;
+  private final SoftmaxColumns turning;
+  private final AttentionColumns.Tile tile;
+  private final HeadRows query;
+  private final HeadRows output;
+  private final HeadRows key;
+  private final HeadRows value;
   private final MemorySegment queryPanels;
   private final MemorySegment outputPanels;
   private final MemorySegment queryTransposed;
   private final MemorySegment outputTransposed;
-  private final MemorySegment querySum;
-  private final Matrix query;
-  private final Matrix key;
-  private final Matrix value;
-  private final Matrix output;
   private final MemorySegment keyTransposed;
-  private int stride;
+  private final MemorySegment querySum;
+  private final MemorySegment keyRest;
+  private final MemorySegment valueRest;
 
   /**
    * @param sequenceLength longest document
@@ -51,65 +45,77 @@ final class AttentionHeadGradient {
   AttentionHeadGradient(
       TileGemm gemm, NDManager manager, int headDim, float scale, int sequenceLength) {
     this.gemm = gemm;
-    this.manager = manager;
     this.headDim = headDim;
     this.scale = scale;
     this.rows = new AttentionTile(headDim);
-    scores = allocate(ScalarType.FLOAT32, KEYS, QUERIES).memory();
-    gradient = allocate(ScalarType.FLOAT32, KEYS, QUERIES).memory();
-    probabilities = allocate(ScalarType.BFLOAT16, KEYS, QUERIES);
-    scoreGradient = allocate(ScalarType.BFLOAT16, KEYS, QUERIES);
-    scoreGradientPanels = allocate(ScalarType.BFLOAT16, KEYS, QUERIES).memory();
+    this.turning = new SoftmaxColumns(headDim);
+    this.tile =
+        new AttentionColumns.Tile(
+            allocate(manager, ScalarType.FLOAT32, KEYS, QUERIES),
+            allocate(manager, ScalarType.FLOAT32, KEYS, QUERIES),
+            allocate(manager, ScalarType.BFLOAT16, KEYS, QUERIES),
+            allocate(manager, ScalarType.BFLOAT16, KEYS, QUERIES),
+            allocate(manager, ScalarType.BFLOAT16, KEYS, QUERIES));
+    this.query = new HeadRows(manager, QUERIES, headDim);
+    this.output = new HeadRows(manager, QUERIES, headDim);
+    this.key = new HeadRows(manager, KEYS, headDim);
+    this.value = new HeadRows(manager, KEYS, headDim);
     int panels = Math.ceilDiv(headDim, PANEL) * PANEL;
-    queryPanels = allocate(ScalarType.BFLOAT16, QUERIES, panels).memory();
-    outputPanels = allocate(ScalarType.BFLOAT16, QUERIES, panels).memory();
-    queryTransposed = allocate(ScalarType.BFLOAT16, headDim, QUERIES).memory();
-    outputTransposed = allocate(ScalarType.BFLOAT16, headDim, QUERIES).memory();
-    querySum = allocate(ScalarType.FLOAT32, headDim, QUERIES).memory();
-    int most = Math.ceilDiv(sequenceLength, QUERIES) * QUERIES;
-    query = allocate(ScalarType.BFLOAT16, most, headDim);
-    key = allocate(ScalarType.BFLOAT16, most, headDim);
-    value = allocate(ScalarType.BFLOAT16, most, headDim);
-    output = allocate(ScalarType.BFLOAT16, most, headDim);
-    keyTransposed = allocate(ScalarType.BFLOAT16, headDim, most).memory();
+    queryPanels = allocate(manager, ScalarType.BFLOAT16, QUERIES, panels);
+    outputPanels = allocate(manager, ScalarType.BFLOAT16, QUERIES, panels);
+    queryTransposed = allocate(manager, ScalarType.BFLOAT16, headDim, QUERIES);
+    outputTransposed = allocate(manager, ScalarType.BFLOAT16, headDim, QUERIES);
+    int most = Math.ceilDiv(sequenceLength, KEYS) * KEYS;
+    keyTransposed = allocate(manager, ScalarType.BFLOAT16, most, headDim);
+    querySum = allocate(manager, ScalarType.FLOAT32, headDim, QUERIES);
+    keyRest = allocate(manager, ScalarType.FLOAT32, KEYS, headDim);
+    valueRest = allocate(manager, ScalarType.FLOAT32, KEYS, headDim);
   }
 
-  /** Whether heads of so many dimensions fit the tiles. */
-  static boolean fits(int headDim) {
-    return headDim % UNIT == 0;
+  private static MemorySegment allocate(
+      NDManager manager, ScalarType type, long rows, long columns) {
+    return Activation.allocate(manager, type, rows, columns).matrix().memory();
   }
 
-  private Matrix allocate(ScalarType type, long rows, long columns) {
-    return Activation.allocate(manager, type, rows, columns).matrix();
-  }
-
-  /** Where the head is in matrices of rows of tokens: first columns of its parts. */
-  record Columns(int query, int key, int value) {}
+  /**
+   * The gradient's target.
+   *
+   * @param query rows of tokens, written at the columns of the query
+   * @param key float32 {@code [length, headDim]}, written
+   * @param value the same
+   */
+  record Target(Matrix query, MemorySegment key, MemorySegment value) {}
 
   /**
    * Computes it.
    *
-   * @param start the document's first token
-   * @param length its tokens
-   * @param logSumExp float32 {@code [length]}
+   * @param head of the document's logarithms
+   * @param at the head's columns
    * @param attended what forward gave, at the columns of the query
    * @param attendedGradient its gradient
-   * @param queries float32 {@code [length, headDim]}, written
-   * @param keys added to
-   * @param values added to
    */
   void run(
-      long start,
-      int length,
-      Columns at,
-      MemorySegment logSumExp,
+      TiledAttention.Document document,
+      int head,
+      AttentionHead.Columns at,
       Matrix qkv,
       Matrix attended,
       Matrix attendedGradient,
-      MemorySegment queries,
-      MemorySegment keys,
-      MemorySegment values) {
-    prepare(start, length, at, qkv, attendedGradient);
+      Target target) {
+    long start = document.start();
+    int length = document.length();
+    MemorySegment logSumExp = document.logSumExp(head);
+    query.take(qkv, start, length, at.query());
+    output.take(attendedGradient, start, length, at.query());
+    key.take(qkv, start, length, at.key());
+    value.take(qkv, start, length, at.value());
+    target.key().fill((byte) 0);
+    target.value().fill((byte) 0);
+    keyRest.fill((byte) 0);
+    valueRest.fill((byte) 0);
+    for (int from = 0; from < length; from += KEYS) {
+      key.transpose(from, transposedKeys(from));
+    }
     for (int first = 0; first < length; first += QUERIES) {
       int count = Math.min(QUERIES, length - first);
       for (int i = 0; i < count; i++) {
@@ -118,109 +124,82 @@ final class AttentionHeadGradient {
         columns.query(i, logSumExp.getAtIndex(ValueLayout.JAVA_FLOAT, (long) first + i), product);
       }
       columns.noQueriesFrom(count);
-      block(first, count, length, keys, values);
-      for (int i = 0; i < headDim; i++) {
-        for (int j = 0; j < count; j++) {
-          float sum = querySum.getAtIndex(ValueLayout.JAVA_FLOAT, (long) i * QUERIES + j);
-          queries.setAtIndex(ValueLayout.JAVA_FLOAT, (first + (long) j) * headDim + i, sum);
-        }
+      query.transposedPanels(first, queryTransposed);
+      output.transposedPanels(first, outputTransposed);
+      query.panels(first, queryPanels);
+      output.panels(first, outputPanels);
+      for (int from = 0; from < first + count; from += KEYS) {
+        tile(first, count, from, Math.min(KEYS, first + count - from), target);
       }
+      turning.turn(querySum, count, target.query(), start + first, at.query());
     }
+    int whole = length / KEYS * KEYS;
+    long bytes = (long) headDim * Float.BYTES;
+    MemorySegment.copy(keyRest, 0, target.key(), whole * bytes, (length - whole) * bytes);
+    MemorySegment.copy(valueRest, 0, target.value(), whole * bytes, (length - whole) * bytes);
   }
 
-  private void prepare(long start, int length, Columns at, Matrix qkv, Matrix attendedGradient) {
-    // A block of queries reads up to its end, a block of keys up to a unit.
-    int padded = Math.ceilDiv(length, QUERIES) * QUERIES;
-    stride = padded;
-    copy(qkv, start, at.query(), length, padded, query);
-    copy(qkv, start, at.key(), length, padded, key);
-    copy(qkv, start, at.value(), length, padded, value);
-    copy(attendedGradient, start, at.query(), length, padded, output);
-    TilePacking.transpose(key, 0, padded, 0, headDim, keyTransposed);
-  }
-
-  private void copy(Matrix from, long start, int column, int length, int padded, Matrix to) {
+  private MemorySegment transposedKeys(int from) {
     long bytes = (long) headDim * Short.BYTES;
-    for (int i = 0; i < length; i++) {
-      long offset = ((start + i) * from.columns() + column) * Short.BYTES;
-      MemorySegment.copy(from.memory(), offset, to.memory(), i * bytes, bytes);
-    }
-    to.memory().asSlice(length * bytes, (padded - length) * bytes).fill((byte) 0);
+    return keyTransposed.asSlice(from * bytes, KEYS * bytes);
   }
 
-  private void block(int first, int count, int length, MemorySegment keys, MemorySegment values) {
-    int inner = Math.ceilDiv(count, UNIT) * UNIT;
-    for (int panel = 0; panel < QUERIES; panel += PANEL) {
-      MemorySegment q = slice(queryTransposed, panel * headDim, PANEL * headDim);
-      MemorySegment o = slice(outputTransposed, panel * headDim, PANEL * headDim);
-      TilePacking.panelOfTranspose(query, first + (long) panel, PANEL, 0, headDim, q, PANEL);
-      TilePacking.panelOfTranspose(output, first + (long) panel, PANEL, 0, headDim, o, PANEL);
-    }
-    for (int panel = 0; panel < headDim; panel += PANEL) {
-      int width = Math.min(PANEL, headDim - panel);
-      MemorySegment q = slice(queryPanels, panel * QUERIES, PANEL * QUERIES);
-      MemorySegment o = slice(outputPanels, panel * QUERIES, PANEL * QUERIES);
-      TilePacking.panel(query, first, inner, panel, width, q, PANEL);
-      TilePacking.panel(output, first, inner, panel, width, o, PANEL);
-    }
-    int end = first + count;
-    for (int from = 0; from < end; from += KEYS) {
-      tile(first, inner, from, Math.min(KEYS, end - from), keys, values);
-    }
-  }
-
-  private void tile(
-      int first, int inner, int from, int count, MemorySegment keys, MemorySegment values) {
-    int padded = Math.ceilDiv(count, UNIT) * UNIT;
-    long k = key.memory().address() + (long) from * headDim * Short.BYTES;
-    long v = value.memory().address() + (long) from * headDim * Short.BYTES;
+  private void tile(int first, int queries, int from, int count, Target target) {
+    int padded = HeadRows.padded(count);
     for (int panel = 0; panel < QUERIES; panel += PANEL) {
       long at = (long) panel * headDim * Short.BYTES;
       long c = (long) panel * Float.BYTES;
-      long q = queryTransposed.address() + at;
-      long o = outputTransposed.address() + at;
-      gemm.multiply(padded, PANEL, headDim, k, headDim, q, false, scores.address() + c, QUERIES);
-      gemm.multiply(padded, PANEL, headDim, v, headDim, o, false, gradient.address() + c, QUERIES);
+      score(key, from, padded, queryTransposed.address() + at, tile.scores().address() + c);
+      score(value, from, padded, outputTransposed.address() + at, tile.gradient().address() + c);
     }
-    columns.run(
-        count,
-        padded,
-        from - first,
-        scale,
-        scores,
-        gradient,
-        probabilities.memory(),
-        scoreGradient.memory());
-    long p = probabilities.memory().address();
-    long ds = scoreGradient.memory().address();
-    long sum = (long) from * headDim * Float.BYTES;
-    for (int panel = 0; panel < headDim; panel += PANEL) {
-      int width = Math.min(PANEL, headDim - panel);
-      long at = (long) panel * QUERIES * Short.BYTES;
-      long c = sum + (long) panel * Float.BYTES;
-      long q = queryPanels.address() + at;
-      long o = outputPanels.address() + at;
-      gemm.multiply(count, width, inner, p, QUERIES, o, true, values.address() + c, headDim);
-      gemm.multiply(count, width, inner, ds, QUERIES, q, true, keys.address() + c, headDim);
-    }
-    long kT = keyTransposed.address() + (long) from * Short.BYTES;
+    columns.run(count, padded, KEYS, from - first, scale, tile);
+    boolean rest = key.isRest(from);
+    long offset = (long) from * headDim * Float.BYTES;
+    long keys = rest ? keyRest.address() : target.key().address() + offset;
+    long values = rest ? valueRest.address() : target.value().address() + offset;
+    int inner = HeadRows.padded(queries);
+    sumOfQueries(tile.probabilities(), padded, inner, outputPanels, values);
+    sumOfQueries(tile.scoreGradient(), padded, inner, queryPanels, keys);
     for (int panel = 0; panel < QUERIES; panel += PANEL) {
-      MemorySegment pairs = slice(scoreGradientPanels, panel * KEYS, PANEL * KEYS);
-      TilePacking.panel(scoreGradient, 0, padded, panel, PANEL, pairs, PANEL);
       gemm.multiply(
           headDim,
           PANEL,
           padded,
-          kT,
-          stride,
-          pairs.address(),
+          transposedKeys(from).address(),
+          key.rows(from),
+          tile.scoreGradientPanels().address() + (long) panel * KEYS * Short.BYTES,
           from > 0,
           querySum.address() + (long) panel * Float.BYTES,
           QUERIES);
     }
   }
 
-  private static MemorySegment slice(MemorySegment memory, long element, long elements) {
-    return memory.asSlice(element * Short.BYTES, elements * Short.BYTES);
+  private void score(HeadRows rows, int from, int count, long panel, long result) {
+    gemm.multiply(
+        count,
+        PANEL,
+        headDim,
+        rows.address(from),
+        rows.stride(from),
+        panel,
+        false,
+        result,
+        QUERIES);
+  }
+
+  private void sumOfQueries(
+      MemorySegment factor, int keys, int queries, MemorySegment panels, long sum) {
+    for (int panel = 0; panel < headDim; panel += PANEL) {
+      gemm.multiply(
+          keys,
+          Math.min(PANEL, headDim - panel),
+          queries,
+          factor.address(),
+          QUERIES,
+          panels.address() + (long) panel * QUERIES * Short.BYTES,
+          true,
+          sum + (long) panel * Float.BYTES,
+          headDim);
+    }
   }
 }

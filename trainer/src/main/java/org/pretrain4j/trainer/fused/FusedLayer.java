@@ -85,10 +85,9 @@ final class FusedLayer {
    */
   void backward(MicroBatch batch, LayerState state, Workspace space, GradientSink sink) {
     Activation gradient = space.gradient;
-    operators.swiGlu(state.gateUp, space.activated);
-    operators.products().ofWeight(down, gradient, space.activated, sink);
     operators.products().roundedOfInput(down, gradient, space.activatedGradient);
-    operators.swiGluBackward(space.activatedGradient, state.gateUp);
+    operators.swiGluBackward(space.activatedGradient, state.gateUp, space.activated);
+    operators.products().ofWeight(down, gradient, space.activated, sink);
     normMiddle(state, space);
     operators.products().ofWeight(gateUp, state.gateUp, space.normed, sink);
     operators.products().ofInput(gateUp, state.gateUp, space.behindNorm);

@@ -85,6 +85,18 @@ interface FusedOperators extends AutoCloseable {
   void swiGluBackward(Activation gradient, Activation gateUp);
 
   /**
+   * {@link #swiGlu} and then its gradient, in one pass over memory where that can be.
+   *
+   * @param gradient {@code [tokens, intermediate]}
+   * @param gateUp replaced by its gradient
+   * @param activated {@code [tokens, intermediate]}, written
+   */
+  default void swiGluBackward(Activation gradient, Activation gateUp, Activation activated) {
+    swiGlu(gateUp, activated);
+    swiGluBackward(gradient, gateUp);
+  }
+
+  /**
    * Replaces logits by the gradient of the sum of the losses, and adds the losses to those that
    * {@link #takeLoss} gives.
    *

@@ -1,10 +1,12 @@
 package org.pretrain4j.trainer.fused;
 
 import ai.djl.ndarray.NDManager;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.pretrain4j.trainer.libtorch.Operators;
+import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -22,13 +24,17 @@ final class HostAttention implements DocumentAttention {
   private final long width;
   private final double scale;
 
-  private final Optional<TiledAttentionGradient> tiled;
+  private final Optional<TiledAttention> tiles;
+  private final Optional<AttentionGradient> gradients;
 
   /**
-   * @param tiled what computes the gradient, if not libtorch's operator
+   * @param tiles what computes it, if not libtorch's operator
+   * @param gradients what computes the gradient, if not libtorch's operator
    */
-  HostAttention(ModelConfig config, Optional<TiledAttentionGradient> tiled) {
-    this.tiled = tiled;
+  HostAttention(
+      ModelConfig config, Optional<TiledAttention> tiles, Optional<AttentionGradient> gradients) {
+    this.tiles = tiles;
+    this.gradients = gradients;
     heads = config.numAttentionHeads();
     keyValueHeads = config.numKeyValueHeads();
     groups = heads / keyValueHeads;
@@ -45,6 +51,14 @@ final class HostAttention implements DocumentAttention {
 
   @Override
   public void forward(NDManager manager, MicroBatch batch, LayerState state) {
+    if (tiles.isPresent()) {
+      if (state.logSumExp.isEmpty()) {
+        long tokens = state.attended.matrix().rows();
+        state.logSumExp.add(Tensor.empty(manager, ScalarType.FLOAT32, heads * tokens));
+      }
+      tiles.get().run(documents(batch, state), state.qkv.matrix(), state.attended.matrix());
+      return;
+    }
     state.forgetAttention();
     forEachDocument(
         batch,
@@ -70,33 +84,38 @@ final class HostAttention implements DocumentAttention {
       LayerState state,
       Activation gradient,
       Activation qkvGradient) {
-    if (tiled.isPresent()) {
-      backwardInTiles(tiled.get(), batch, state, gradient, qkvGradient);
+    if (gradients.isPresent()) {
+      gradients
+          .get()
+          .run(
+              documents(batch, state),
+              state.qkv.matrix(),
+              state.attended.matrix(),
+              gradient.matrix(),
+              qkvGradient.matrix());
     } else {
       backwardByOperator(manager, batch, state, gradient, qkvGradient);
     }
-    state.forgetAttention();
+    if (tiles.isEmpty()) {
+      state.forgetAttention();
+    }
   }
 
-  private static void backwardInTiles(
-      TiledAttentionGradient tiles,
-      MicroBatch batch,
-      LayerState state,
-      Activation gradient,
-      Activation qkvGradient) {
-    List<TiledAttentionGradient.Document> documents = new ArrayList<>();
+  private List<TiledAttention.Document> documents(MicroBatch batch, LayerState state) {
+    List<TiledAttention.Document> documents = new ArrayList<>();
     forEachDocument(
         batch,
         (index, start, end) ->
-            documents.add(
-                new TiledAttentionGradient.Document(
-                    start, end, state.logSumExp.get(index).segment())));
-    tiles.run(
-        documents,
-        state.qkv.matrix(),
-        state.attended.matrix(),
-        gradient.matrix(),
-        qkvGradient.matrix());
+            documents.add(new TiledAttention.Document(start, end, logSumExp(state, index, start))));
+    return documents;
+  }
+
+  /** In tiles, one tensor holds the logarithms of all documents; else each has its own. */
+  private MemorySegment logSumExp(LayerState state, int index, long start) {
+    if (tiles.isEmpty()) {
+      return state.logSumExp.get(index).segment();
+    }
+    return state.logSumExp.getFirst().segment().asSlice(start * heads * Float.BYTES);
   }
 
   private void backwardByOperator(
@@ -110,7 +129,7 @@ final class HostAttention implements DocumentAttention {
         (index, start, end) -> {
           try (NDManager scope = manager.newSubManager()) {
             Tensor qkv = state.qkv.tensor();
-            Operators.FlashGradients gradients =
+            Operators.FlashGradients result =
                 Operators.cpuFlashAttentionBackward(
                     output(scope, gradient.tensor(), start, end),
                     queries(scope, qkv, start, end),
@@ -121,13 +140,13 @@ final class HostAttention implements DocumentAttention {
                         state.logSumExp.get(index)),
                     scale);
             Tensor target = qkvGradient.tensor();
-            queries(scope, target, start, end).copyFrom(gradients.query());
+            queries(scope, target, start, end).copyFrom(result.query());
             long keyStart = start * width + (long) heads * headDim;
             long valueStart = keyStart + (long) keyValueHeads * headDim;
             shared(scope, target, keyStart, end - start)
-                .copyFrom(Operators.sumOverAxis(gradients.key(), 1));
+                .copyFrom(Operators.sumOverAxis(result.key(), 1));
             shared(scope, target, valueStart, end - start)
-                .copyFrom(Operators.sumOverAxis(gradients.value(), 1));
+                .copyFrom(Operators.sumOverAxis(result.value(), 1));
           }
         });
   }

@@ -47,13 +47,19 @@ final class HostOperators implements FusedOperators {
     this.pool = pool;
     this.norm = new RmsNorm(pool, config.hiddenSize(), config.rmsNormEps());
     this.rotary = new RotaryEmbedding(pool, sequenceLength, config.headDim(), config.ropeTheta());
+    Optional<TileGemm> forHeads =
+        tiles
+            .filter(found -> type == ScalarType.BFLOAT16)
+            .filter(found -> AttentionHead.fits(config.headDim()));
     this.attention =
         new HostAttention(
             config,
-            gemm.map(
-                found ->
-                    new TiledAttentionGradient(
-                        manager, config, type, found, tiles, sequenceLength, pool)));
+            forHeads.map(found -> new TiledAttention(found, manager, config, sequenceLength, pool)),
+            forHeads
+                .<AttentionGradient>map(
+                    found ->
+                        new TiledAttentionGradient(found, manager, config, sequenceLength, pool))
+                .or(() -> gemm.map(f -> new MklAttentionGradient(manager, config, type, f, pool))));
     this.products = GradientProducts.of(gemm, tiles, manager, type, pool);
   }
 
@@ -130,6 +136,11 @@ final class HostOperators implements FusedOperators {
   @Override
   public void swiGluBackward(Activation gradient, Activation gateUp) {
     SwiGlu.backward(pool, gradient.matrix(), gateUp.matrix(), gateUp.matrix());
+  }
+
+  @Override
+  public void swiGluBackward(Activation gradient, Activation gateUp, Activation activated) {
+    SwiGlu.backward(pool, gradient.matrix(), gateUp.matrix(), gateUp.matrix(), activated.matrix());
   }
 
   @Override

@@ -3,18 +3,19 @@ package org.pretrain4j.trainer.kernels;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /**
  * What {@link AttentionTile} does, on a transposed tile of keys by queries, so that no product
- * after it needs a transpose. All matrices are {@code [keys, QUERIES]}.
+ * after it needs a transpose.
  */
 public final class AttentionColumns {
   /** Queries of a tile, seen or not. */
-  public static final int QUERIES = 128;
+  public static final int QUERIES = QueryTile.QUERIES;
 
   private final float[] logSumExp = new float[QUERIES];
   private final float[] mean = new float[QUERIES];
+  private final float[] scores = new float[QueryTile.ROWS * QUERIES];
+  private final float[] gradients = new float[QueryTile.ROWS * QUERIES];
 
   /**
    * Begins a block of queries; those without a sum give zeros.
@@ -35,79 +36,56 @@ public final class AttentionColumns {
   }
 
   /**
+   * Memory of a tile.
+   *
+   * @param scores float32 {@code [keys, QUERIES]}, before the scale; read
+   * @param gradient of the probabilities, the same; read
+   * @param probabilities bfloat16 {@code [keys, QUERIES]}, written
+   * @param scoreGradient the same, written
+   * @param scoreGradientPanels the same in pairs of rows, {@code [QUERIES / 64, keys / 2, 64, 2]}
+   */
+  public record Tile(
+      MemorySegment scores,
+      MemorySegment gradient,
+      MemorySegment probabilities,
+      MemorySegment scoreGradient,
+      MemorySegment scoreGradientPanels) {}
+
+  /**
    * Probabilities of keys, and the gradients of their scores.
    *
    * @param keys rows that count; those up to {@code padded} get zeros
+   * @param padded a multiple of 16
+   * @param mostKeys rows that the tile has room for
    * @param firstSeen the first query of the block that sees the tile's first key; the next key is
    *     seen from the next query on. Negative if earlier keys than the block's own
    * @param scale factor on the scores
-   * @param s scores before the scale, float32
-   * @param d gradients of the probabilities, float32
-   * @param p probabilities, bfloat16, written
-   * @param ds gradients of the scores, bfloat16, written
    */
-  public void run(
-      int keys,
-      int padded,
-      int firstSeen,
-      float scale,
-      MemorySegment s,
-      MemorySegment d,
-      MemorySegment p,
-      MemorySegment ds) {
-    for (int key = 0; key < padded; key++) {
-      int from = key < keys ? Math.clamp(firstSeen + key, 0, QUERIES) : QUERIES;
-      long row = (long) key * QUERIES;
-      int whole = from / Lanes.COUNT * Lanes.COUNT;
-      p.asSlice(row * Short.BYTES, (long) whole * Short.BYTES).fill((byte) 0);
-      ds.asSlice(row * Short.BYTES, (long) whole * Short.BYTES).fill((byte) 0);
-      int rest = whole;
-      if (from > whole) {
-        VectorMask<Float> seen = Lanes.FLOATS.indexInRange(0, from - whole).not();
-        step(row, whole, scale, seen, s, d, p, ds);
-        rest += Lanes.COUNT;
-      }
-      steps(row, rest, scale, s, d, p, ds);
+  public void run(int keys, int padded, int mostKeys, int firstSeen, float scale, Tile tile) {
+    for (int key = 0; key < padded; key += QueryTile.ROWS) {
+      QueryTile.read(tile.scores(), key, scores);
+      QueryTile.read(tile.gradient(), key, gradients);
+      compute(scale);
+      QueryTile.hide(scores, key, keys, firstSeen, 0);
+      QueryTile.hide(gradients, key, keys, firstSeen, 0);
+      QueryTile.write(scores, tile.probabilities(), key);
+      QueryTile.write(gradients, tile.scoreGradient(), key);
+      QueryTile.writePairs(gradients, tile.scoreGradientPanels(), key, mostKeys);
     }
   }
 
-  private void steps(
-      long row,
-      int from,
-      float scale,
-      MemorySegment s,
-      MemorySegment d,
-      MemorySegment p,
-      MemorySegment ds) {
-    for (int i = from; i < QUERIES; i += Lanes.COUNT) {
-      FloatVector probability = probability(row, i, scale, s);
-      Lanes.storeBfloat16(probability, p, row + i);
-      Lanes.storeBfloat16(gradient(row, i, scale, probability, d), ds, row + i);
+  /** Replaces scores by probabilities, and gradients of these by those of the scores. */
+  private void compute(float scale) {
+    for (int i = 0; i < QueryTile.ROWS * QUERIES; i += Lanes.COUNT) {
+      int query = i % QUERIES;
+      FloatVector probability =
+          Exponential.of(Lanes.load(scores, i).mul(scale).sub(Lanes.load(logSumExp, query)));
+      probability.intoArray(scores, i);
+      Lanes.load(gradients, i)
+          .sub(Lanes.load(mean, query))
+          .mul(probability)
+          .mul(scale)
+          .intoArray(gradients, i);
     }
-  }
-
-  private void step(
-      long row,
-      int i,
-      float scale,
-      VectorMask<Float> seen,
-      MemorySegment s,
-      MemorySegment d,
-      MemorySegment p,
-      MemorySegment ds) {
-    FloatVector zero = FloatVector.zero(Lanes.FLOATS);
-    FloatVector probability = zero.blend(probability(row, i, scale, s), seen);
-    Lanes.storeBfloat16(probability, p, row + i);
-    FloatVector gradient = zero.blend(gradient(row, i, scale, probability, d), seen);
-    Lanes.storeBfloat16(gradient, ds, row + i);
-  }
-
-  private FloatVector probability(long row, int i, float scale, MemorySegment s) {
-    return Exponential.of(Lanes.load(s, row + i).mul(scale).sub(Lanes.load(logSumExp, i)));
-  }
-
-  private FloatVector gradient(
-      long row, int i, float scale, FloatVector probability, MemorySegment d) {
-    return Lanes.load(d, row + i).sub(Lanes.load(mean, i)).mul(probability).mul(scale);
   }
 }

@@ -23,7 +23,6 @@ public final class HeadGradients {
     int headDim = query.columns();
     int tokens = qkv.rows();
     int heads = query.rows() / tokens;
-    int groups = heads / keyValueHeads;
     query.requireShape("query", heads * tokens, headDim);
     key.requireLike("key", query);
     value.requireLike("value", query);
@@ -32,13 +31,33 @@ public final class HeadGradients {
         tokens,
         CHUNK_ROWS,
         (from, to, scratch) -> {
+          float[] row = scratch.floats(0, Staging.padded(headDim));
+          for (long token = from; token < to; token++) {
+            for (int head = 0; head < heads; head++) {
+              Staging.read(query, (long) head * tokens + token, 0, headDim, row);
+              Staging.write(row, qkv, token, head * headDim, headDim);
+            }
+          }
+        });
+    joinKeysAndValues(pool, key, value, heads, keyValueHeads, qkv);
+  }
+
+  /** The part of {@link #join} behind the queries. */
+  public static void joinKeysAndValues(
+      WorkerPool pool, Matrix key, Matrix value, int heads, int keyValueHeads, Matrix qkv) {
+    int headDim = key.columns();
+    int tokens = qkv.rows();
+    int groups = heads / keyValueHeads;
+    key.requireShape("key", heads * tokens, headDim);
+    value.requireLike("value", key);
+    qkv.requireShape("qkv", tokens, (heads + 2 * keyValueHeads) * headDim);
+    pool.run(
+        tokens,
+        CHUNK_ROWS,
+        (from, to, scratch) -> {
           float[] sum = scratch.floats(0, Staging.padded(headDim));
           float[] addend = scratch.floats(1, Staging.padded(headDim));
           for (long token = from; token < to; token++) {
-            for (int head = 0; head < heads; head++) {
-              Staging.read(query, (long) head * tokens + token, 0, headDim, sum);
-              Staging.write(sum, qkv, token, head * headDim, headDim);
-            }
             for (int head = 0; head < keyValueHeads; head++) {
               int column = (heads + head) * headDim;
               sum(key, token, tokens, head * groups, groups, sum, addend);

@@ -117,6 +117,13 @@ public final class Lanes {
     return FLOATS.shuffleFromOp(lane -> (lane ^ distance) % FLOATS.length());
   }
 
+  /** Both rounded to bfloat16: the first in the lower half of each lane. */
+  static IntVector pairOfBfloat16(FloatVector even, FloatVector odd) {
+    return roundedBits(even)
+        .lanewise(VectorOperators.LSHR, 16)
+        .or(roundedBits(odd).and(0xffff0000));
+  }
+
   /** Loads 16-bit values, each into the lower half of a lane. */
   static IntVector bits(MemorySegment memory, long index) {
     return bits(ShortVector.fromMemorySegment(HALVES, memory, index * Short.BYTES, ORDER));

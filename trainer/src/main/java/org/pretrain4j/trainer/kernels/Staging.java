@@ -10,10 +10,13 @@ import jdk.incubator.vector.VectorMask;
  * for each type nor a case for the rest of a row.
  *
  * <p>It also keeps the loops small. Vectors over memory segments are large for the compiler, which
- * past some size of a method gives up on keeping vectors in registers. Therefore these methods
- * should be compiled on their own: the JVM is started with {@code
- * -XX:CompileCommand=dontinline,org.pretrain4j.trainer.kernels.Staging::*}. Without it results are
- * the same and RMSNorm takes about three times as long.
+ * past some size of a method gives up on keeping vectors in registers; and a method that it has
+ * compiled before, and found large, it calls instead of inlining, and then vectors go through the
+ * heap. Therefore loops should be compiled on their own, with all that they call: the JVM is
+ * started with {@code -XX:CompileCommand=dontinline,org.pretrain4j.trainer.kernels.Staging::*}, the
+ * same for other classes of loops (the launcher has the list), and {@code inline} for {@link Lanes}
+ * and {@link Exponential}. Without it results are the same, and some loops take three times as long
+ * or more.
  */
 final class Staging {
   private Staging() {}

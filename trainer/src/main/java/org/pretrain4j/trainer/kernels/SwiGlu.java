@@ -49,8 +49,24 @@ public final class SwiGlu {
    * @param dGateUp [rows, 2 * intermediateSize], written; may be gateUp
    */
   public static void backward(WorkerPool pool, Matrix dOutput, Matrix gateUp, Matrix dGateUp) {
+    backward(pool, dOutput, gateUp, dGateUp, null);
+  }
+
+  /**
+   * Gradient of {@link #forward}, and once more its output.
+   *
+   * @param dOutput [rows, intermediateSize]
+   * @param gateUp what forward read
+   * @param dGateUp [rows, 2 * intermediateSize], written; may be gateUp
+   * @param output [rows, intermediateSize], written; not dOutput. Null if it is not wanted
+   */
+  public static void backward(
+      WorkerPool pool, Matrix dOutput, Matrix gateUp, Matrix dGateUp, Matrix output) {
     check(gateUp, dOutput);
     dGateUp.requireLike("dGateUp", gateUp);
+    if (output != null) {
+      output.requireLike("output", dOutput);
+    }
     int intermediateSize = dOutput.columns();
     pool.run(
         dOutput.rows(),
@@ -68,6 +84,9 @@ public final class SwiGlu {
               gradients(gate, up, gradient, n);
               Staging.write(gate, dGateUp, row, column, n);
               Staging.write(up, dGateUp, row, intermediateSize + column, n);
+              if (output != null) {
+                Staging.write(gradient, output, row, column, n);
+              }
             }
           }
         });
@@ -81,16 +100,21 @@ public final class SwiGlu {
     }
   }
 
-  /** Replaces gate and up by their gradients; silu' = s (1 + g (1 - s)) = s + silu - silu s. */
+  /**
+   * Replaces gate and up by their gradients, and the gradient by the output; silu' = s (1 + g (1 -
+   * s)) = s + silu - silu s.
+   */
   private static void gradients(float[] gate, float[] up, float[] gradient, int n) {
     for (int i = 0; i < n; i += Lanes.COUNT) {
       FloatVector g = Lanes.load(gate, i);
+      FloatVector u = Lanes.load(up, i);
       FloatVector d = Lanes.load(gradient, i);
       FloatVector sigmoid = Exponential.sigmoid(g);
       FloatVector silu = g.mul(sigmoid);
       FloatVector slope = sigmoid.add(silu.sub(silu.mul(sigmoid)));
-      d.mul(Lanes.load(up, i)).mul(slope).intoArray(gate, i);
+      d.mul(u).mul(slope).intoArray(gate, i);
       d.mul(silu).intoArray(up, i);
+      silu.mul(u).intoArray(gradient, i);
     }
   }
 

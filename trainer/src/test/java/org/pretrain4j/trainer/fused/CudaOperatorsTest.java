@@ -127,7 +127,7 @@ final class CudaOperatorsTest {
         gpu,
         new EmulatedLauncher(EmulatedLauncher.Order.SHUFFLED),
         new CublasProducts(new HostGemm(), type),
-        staging -> new HostAttention(config, Optional.empty()));
+        staging -> new HostAttention(config, Optional.empty(), Optional.empty()));
   }
 
   private static FlatStorage storage(

@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.fused;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -8,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -20,10 +22,10 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ModelConfig;
 
-/** Against attention and its derivative in float64, written out score by score. */
-final class TiledAttentionGradientTest {
+/** Attention in tiles, against attention and its derivative in float64, score by score. */
+final class TiledAttentionTest {
   private static final long SEED = 17;
-  private static final int[] LENGTHS = {1, 130, 3, 700};
+  private static final int[] LENGTHS = {1, 130, 3, 700, 256, 37};
 
   @ParameterizedTest
   @CsvSource({
@@ -40,25 +42,8 @@ final class TiledAttentionGradientTest {
     System.out.println("seed " + SEED);
     Optional<MklGemm> gemm = MklGemm.of(type);
     assumeTrue(gemm.isPresent(), "this libtorch or processor has no such products");
-    ModelConfig config =
-        new ModelConfig(
-            8,
-            heads * headDim,
-            8,
-            1,
-            heads,
-            keyValueHeads,
-            headDim,
-            1e4,
-            0,
-            1e-6,
-            0.02,
-            1024,
-            true);
-    int tokens = 0;
-    for (int length : LENGTHS) {
-      tokens += length;
-    }
+    ModelConfig config = config(heads, keyValueHeads, headDim);
+    int tokens = Arrays.stream(LENGTHS).sum();
     int width = (heads + 2 * keyValueHeads) * headDim;
     Random random = new Random(SEED);
     double[] qkv = random(random, tokens * width, type);
@@ -68,7 +53,7 @@ final class TiledAttentionGradientTest {
     try (NDManager manager = NDManager.newBaseManager("PyTorch");
         WorkerPool pool = new WorkerPool(2);
         Arena arena = Arena.ofShared()) {
-      List<TiledAttentionGradient.Document> documents = new ArrayList<>();
+      List<TiledAttention.Document> documents = new ArrayList<>();
       int start = 0;
       for (int length : LENGTHS) {
         MemorySegment sums = arena.allocate(ValueLayout.JAVA_FLOAT, (long) heads * length);
@@ -76,21 +61,85 @@ final class TiledAttentionGradientTest {
           Head one = new Head(head, heads, keyValueHeads, headDim, start, length);
           one.reference(qkv, outputGradient, output, expected, sums);
         }
-        documents.add(new TiledAttentionGradient.Document(start, start + length, sums));
+        documents.add(new TiledAttention.Document(start, start + length, sums));
         start += length;
       }
       Matrix result = Activation.allocate(manager, type, tokens, width).matrix();
       Optional<TileGemm> kernel = tiles ? TileGemm.find() : Optional.empty();
       assumeTrue(kernel.isPresent() == tiles, "this libtorch or processor has no such kernel");
-      new TiledAttentionGradient(manager, config, type, gemm.get(), kernel, 1024, pool)
-          .run(
-              documents,
-              matrix(manager, type, qkv, width),
-              matrix(manager, type, output, heads * headDim),
-              matrix(manager, type, outputGradient, heads * headDim),
-              result);
+      AttentionGradient attention =
+          tiles
+              ? new TiledAttentionGradient(kernel.get(), manager, config, 1024, pool)
+              : new MklAttentionGradient(manager, config, type, gemm.get(), pool);
+      attention.run(
+          documents,
+          matrix(manager, type, qkv, width),
+          matrix(manager, type, output, heads * headDim),
+          matrix(manager, type, outputGradient, heads * headDim),
+          result);
       assertClose(expected, result, bound);
     }
+  }
+
+  /**
+   * @param spread a power of two, which keeps the queries exact; large ones make some scores stand
+   *     out, and the largest so far rise from tile to tile
+   */
+  @ParameterizedTest
+  @CsvSource({"4, 1, 32, 1", "2, 2, 64, 1", "2, 1, 96, 1", "3, 3, 128, 1", "2, 1, 64, 8"})
+  void attentionOfAllDocumentsAgreesWithFloat64(
+      int heads, int keyValueHeads, int headDim, double spread) {
+    System.out.println("seed " + SEED);
+    Optional<TileGemm> kernel = TileGemm.find();
+    assumeTrue(kernel.isPresent(), "this libtorch or processor has no such kernel");
+    ModelConfig config = config(heads, keyValueHeads, headDim);
+    int tokens = Arrays.stream(LENGTHS).sum();
+    int width = (heads + 2 * keyValueHeads) * headDim;
+    double[] qkv = random(new Random(SEED), tokens * width, ScalarType.BFLOAT16);
+    for (int i = 0; i < qkv.length; i++) {
+      if (i % width < heads * headDim) {
+        qkv[i] *= spread;
+      }
+    }
+    double[] output = new double[tokens * heads * headDim];
+    try (NDManager manager = NDManager.newBaseManager("PyTorch");
+        WorkerPool pool = new WorkerPool(2);
+        Arena arena = Arena.ofShared()) {
+      List<TiledAttention.Document> expected = new ArrayList<>();
+      List<TiledAttention.Document> actual = new ArrayList<>();
+      int start = 0;
+      for (int length : LENGTHS) {
+        long sums = (long) heads * length;
+        TiledAttention.Document document =
+            new TiledAttention.Document(
+                start, start + length, arena.allocate(ValueLayout.JAVA_FLOAT, sums));
+        for (int head = 0; head < heads; head++) {
+          Head one = new Head(head, heads, keyValueHeads, headDim, start, length);
+          one.reference(
+              qkv, new double[output.length], output, new double[qkv.length], document.logSumExp());
+        }
+        expected.add(document);
+        actual.add(
+            new TiledAttention.Document(
+                start, start + length, arena.allocate(ValueLayout.JAVA_FLOAT, sums)));
+        start += length;
+      }
+      Matrix result =
+          Activation.allocate(manager, ScalarType.BFLOAT16, tokens, heads * headDim).matrix();
+      new TiledAttention(kernel.get(), manager, config, 1024, pool)
+          .run(actual, matrix(manager, ScalarType.BFLOAT16, qkv, width), result);
+      // Probabilities and outputs are rounded to eight bits each: 2^-9 at most, less on average.
+      assertClose(output, result, 3e-3);
+      for (int i = 0; i < expected.size(); i++) {
+        float[] wanted = expected.get(i).logSumExp().toArray(ValueLayout.JAVA_FLOAT);
+        assertArrayEquals(wanted, actual.get(i).logSumExp().toArray(ValueLayout.JAVA_FLOAT), 2e-5f);
+      }
+    }
+  }
+
+  private static ModelConfig config(int heads, int keyValueHeads, int headDim) {
+    return new ModelConfig(
+        8, heads * headDim, 8, 1, heads, keyValueHeads, headDim, 1e4, 0, 1e-6, 0.02, 1024, true);
   }
 
   /** One query head of one document, in float64. */

@@ -1,9 +1,13 @@
 package org.pretrain4j.trainer.cuda;
 
 import java.util.Map;
+import org.pretrain4j.configuration.UserException;
 
 /** A GPU that this process computes on: its driver, the compiled kernels, and cuBLAS. */
 public final class CudaDevice implements AutoCloseable {
+  /** Flash attention and bfloat16 products begin with this compute capability. */
+  private static final int LEAST_CAPABILITY = 80;
+
   private final int index;
   private final GpuDriver driver;
   private final CudaLauncher launcher;
@@ -20,15 +24,25 @@ public final class CudaDevice implements AutoCloseable {
    * Takes a GPU and compiles the kernels for it.
    *
    * @param index among the GPUs that this process sees
-   * @throws org.pretrain4j.configuration.UserException if the GPU or a library of CUDA is absent
+   * @throws UserException if the GPU or a library of CUDA is absent, or the GPU is too old
    */
   public static CudaDevice open(int index, Map<String, String> environment) {
     CudaDriver driver = CudaDriver.open(environment, index);
+    int capability = driver.capability();
+    if (capability < LEAST_CAPABILITY) {
+      throw new UserException(
+          "GPU %d (%s) has compute capability %.1f, but 8.0 (Ampere) or newer is needed"
+              .formatted(index, driver.name(), capability / 10.0));
+    }
     byte[] code =
-        Nvrtc.open(environment)
-            .compile(KernelSource.NAME, KernelSource.text(), driver.capability());
+        Nvrtc.open(environment).compile(KernelSource.NAME, KernelSource.text(), capability);
     CudaLauncher launcher = new CudaLauncher(driver, driver.loadModule(code));
-    return new CudaDevice(index, driver, launcher, CublasGemm.open(driver, environment));
+    try {
+      return new CudaDevice(index, driver, launcher, CublasGemm.open(driver, environment));
+    } catch (RuntimeException e) {
+      launcher.close();
+      throw e;
+    }
   }
 
   /** Its number among the GPUs that this process sees. */
@@ -53,6 +67,9 @@ public final class CudaDevice implements AutoCloseable {
 
   @Override
   public void close() {
-    gemm.close();
+    try (launcher;
+        gemm) {
+      driver.synchronize(Gpu.DEFAULT_STREAM); // nothing may still run what is unloaded
+    }
   }
 }

@@ -4,13 +4,13 @@ import java.util.HashMap;
 import java.util.Map;
 
 /** Launches on the GPU's default stream, the one of libtorch's operators. For one thread. */
-public final class CudaLauncher implements KernelLauncher {
+public final class CudaLauncher implements KernelLauncher, AutoCloseable {
   private final GpuDriver gpu;
   private final long module;
   private final Map<String, Long> functions = new HashMap<>();
 
   /**
-   * @param module holds the kernels
+   * @param module holds the kernels; unloaded with this
    */
   public CudaLauncher(GpuDriver gpu, long module) {
     this.gpu = gpu;
@@ -29,5 +29,10 @@ public final class CudaLauncher implements KernelLauncher {
               .formatted(kernel, blocks, threads, e.getMessage()),
           e);
     }
+  }
+
+  @Override
+  public void close() {
+    gpu.unloadModule(module);
   }
 }

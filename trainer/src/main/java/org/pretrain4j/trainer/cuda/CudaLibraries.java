@@ -1,11 +1,16 @@
 package org.pretrain4j.trainer.cuda;
 
+import static java.util.Comparator.comparing;
+
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.pretrain4j.trainer.libtorch.LibtorchBuild;
@@ -38,34 +43,69 @@ final class CudaLibraries {
    */
   static NativeLibrary open(
       String product, String stem, String variable, Map<String, String> environment) {
-    Path libtorch = LibtorchBuild.loaded().folder();
     return NativeLibrary.open(
-        search(product, stem, variable, libtorch),
+        search(product, stem, variable, LibtorchBuild.loaded(), mapped()),
         environment,
         "it comes with a libtorch for CUDA and with the CUDA toolkit");
   }
 
-  static NativeLibrary.Search search(String product, String stem, String variable, Path libtorch) {
-    List<String> names = new ArrayList<>(files(stem, libtorch));
-    VERSIONS.forEach(version -> names.add("lib" + stem + ".so." + version));
-    List<String> folders = new ArrayList<>(List.of(libtorch.toString()));
+  /**
+   * Where a library may lie, best first: the very file that is loaded already, then those of the
+   * CUDA that libtorch was built for.
+   *
+   * @param mapped files in this process's memory
+   */
+  static NativeLibrary.Search search(
+      String product, String stem, String variable, LibtorchBuild libtorch, List<Path> mapped) {
+    Pattern name = Pattern.compile("lib" + stem + "(-[0-9a-f]+)?\\.so(\\.\\d+)*");
+    List<String> versions = new ArrayList<>(VERSIONS);
+    Optional<String> built = libtorch.cudaMajor().map(String::valueOf);
+    built.ifPresent(
+        major -> {
+          versions.remove(major);
+          versions.addFirst(major);
+        });
+    List<String> installed = new ArrayList<>(files(name, libtorch.folder()));
+    // Stable: what fits comes first, each kind in the order in which it was found.
+    built.ifPresent(major -> installed.sort(comparing(file -> !file.contains(".so." + major))));
+    List<String> names = new ArrayList<>(matching(mapped, name));
+    names.addAll(installed);
+    versions.forEach(version -> names.add("lib" + stem + ".so." + version));
+    List<String> folders = new ArrayList<>(List.of(libtorch.folder().toString()));
     folders.addAll(SYSTEM);
-    return new NativeLibrary.Search(product, variable, names, folders);
+    return new NativeLibrary.Search(product, variable, names.stream().distinct().toList(), folders);
+  }
+
+  /** Files that are mapped into this process; none where the system does not tell. */
+  private static List<Path> mapped() {
+    Path maps = Path.of("/proc/self/maps");
+    if (!Files.exists(maps)) {
+      return List.of();
+    }
+    try {
+      return Files.readAllLines(maps, StandardCharsets.ISO_8859_1).stream()
+          .filter(line -> line.contains("/"))
+          .map(line -> line.substring(line.indexOf('/')))
+          .distinct()
+          .map(Path::of)
+          .toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Files beside libtorch, and in {@code ../../nvidia/*}{@code /lib} as pip installs them. */
-  private static List<String> files(String stem, Path libtorch) {
-    Pattern name = Pattern.compile("lib" + stem + "(-[0-9a-f]+)?\\.so(\\.\\d+)*");
-    List<String> found = new ArrayList<>(matching(libtorch, name));
+  private static List<String> files(Pattern name, Path libtorch) {
+    List<String> found = new ArrayList<>(matching(list(libtorch), name));
     Path packages = libtorch.toAbsolutePath().normalize().resolve("../../nvidia").normalize();
     for (Path folder : list(packages)) {
-      found.addAll(matching(folder.resolve("lib"), name));
+      found.addAll(matching(list(folder.resolve("lib")), name));
     }
     return found;
   }
 
-  private static List<String> matching(Path folder, Pattern name) {
-    return list(folder).stream()
+  private static List<String> matching(List<Path> files, Pattern name) {
+    return files.stream()
         .filter(file -> name.matcher(file.getFileName().toString()).matches())
         .map(Path::toString)
         .toList();

@@ -18,6 +18,9 @@ public interface GpuDriver extends Gpu {
   /** Bytes of its memory. */
   long totalMemory();
 
+  /** Bytes of its memory that all processes together have taken. */
+  long usedMemory();
+
   /** Waits until all that is in the stream now is done. */
   void synchronize(long stream);
 
@@ -43,6 +46,9 @@ public interface GpuDriver extends Gpu {
    * @return the module
    */
   long loadModule(byte[] image);
+
+  /** Gives back what {@link #loadModule} loaded. */
+  void unloadModule(long module);
 
   /**
    * A kernel of a module.

@@ -10,8 +10,10 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.natives.NativeCall;
 import org.pretrain4j.trainer.parallel.natives.NativeLibrary;
 
@@ -35,11 +37,59 @@ final class Nvrtc {
         CudaLibraries.open("NVIDIA's run-time compiler", "nvrtc", VARIABLE, environment));
   }
 
-  /** What the compiler is told, beside the source. */
-  static List<String> options(int capability) {
-    List<String> options = new ArrayList<>(List.of("--gpu-architecture=sm_" + capability));
-    options.addAll(KernelSource.OPTIONS);
-    return options;
+  /**
+   * What is made of a source.
+   *
+   * @param option the architecture, as the compiler is told
+   * @param result the function that gives it
+   */
+  record Target(String option, String result) {
+    /**
+     * Machine code for the GPU, or PTX, which the driver compiles, where the GPU is newer than the
+     * compiler.
+     *
+     * @param capability of the GPU
+     * @param known those that the compiler can make code for
+     * @throws UserException if the compiler has forgotten the GPU
+     */
+    static Target of(int capability, List<Integer> known) {
+      if (known.contains(capability)) {
+        return new Target("--gpu-architecture=sm_" + capability, "nvrtcGetCUBIN");
+      }
+      int newest =
+          known.stream()
+              .filter(architecture -> architecture < capability)
+              .max(Integer::compare)
+              .orElseThrow(
+                  () ->
+                      new UserException(
+                          "NVIDIA's run-time compiler knows the compute capabilities %s, but not that of the GPU, %d: take another with %s"
+                              .formatted(known, capability, VARIABLE)));
+      return new Target("--gpu-architecture=compute_" + newest, "nvrtcGetPTX");
+    }
+
+    List<String> options() {
+      List<String> options = new ArrayList<>(List.of(option));
+      options.addAll(KernelSource.OPTIONS);
+      return options;
+    }
+  }
+
+  /** The compute capabilities that the compiler can make code for. */
+  private List<Integer> architectures() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment count = arena.allocate(JAVA_INT);
+      check(
+          "nvrtcGetNumSupportedArchs",
+          (int) function("nvrtcGetNumSupportedArchs", ADDRESS).invokeExact(count));
+      MemorySegment known = arena.allocate(JAVA_INT, Math.max(1, count.get(JAVA_INT, 0)));
+      check(
+          "nvrtcGetSupportedArchs",
+          (int) function("nvrtcGetSupportedArchs", ADDRESS).invokeExact(known));
+      return Arrays.stream(known.toArray(JAVA_INT)).limit(count.get(JAVA_INT, 0)).boxed().toList();
+    } catch (Throwable e) {
+      throw NativeCall.unchecked(e);
+    }
   }
 
   /**
@@ -48,10 +98,11 @@ final class Nvrtc {
    * @param name of the source, for messages
    * @param source without any include
    * @param capability such as 90
-   * @return a cubin
+   * @return a cubin, or PTX where the GPU is newer than the compiler
    * @throws IllegalStateException with the compiler's log, if it refuses
    */
   byte[] compile(String name, String source, int capability) {
+    Target target = Target.of(capability, architectures());
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment cell = arena.allocate(JAVA_LONG);
       MethodHandle create =
@@ -68,7 +119,7 @@ final class Nvrtc {
                   MemorySegment.NULL));
       long program = cell.get(JAVA_LONG, 0);
       try {
-        List<String> options = options(capability);
+        List<String> options = target.options();
         MemorySegment pointers = arena.allocate(ADDRESS, options.size());
         for (int i = 0; i < options.size(); i++) {
           pointers.setAtIndex(ADDRESS, i, arena.allocateFrom(options.get(i)));
@@ -77,10 +128,10 @@ final class Nvrtc {
         int code = (int) compile.invokeExact(program, options.size(), pointers);
         if (code != 0) {
           throw new IllegalStateException(
-              "%s does not compile for sm_%d by %s: %s%n%s"
-                  .formatted(name, capability, library.path(), text(code), log(program)));
+              "%s does not compile with %s by %s: %s%n%s"
+                  .formatted(name, target.option(), library.path(), text(code), log(program)));
         }
-        return bytes("nvrtcGetCUBIN", program);
+        return bytes(target.result(), program);
       } finally {
         MethodHandle destroy = function("nvrtcDestroyProgram", ADDRESS);
         check("nvrtcDestroyProgram", (int) destroy.invokeExact(cell));

@@ -10,9 +10,6 @@ import org.pretrain4j.trainer.libtorch.Managers;
 
 /** What one rank computes on: threads of the host and, where the run is on GPUs, one of those. */
 public final class ComputeDevice implements AutoCloseable {
-  /** Flash attention and bfloat16 products begin with this compute capability. */
-  private static final int LEAST_CAPABILITY = 80;
-
   private final NDManager manager;
   private final WorkerPool pool;
   private final Optional<CudaDevice> gpu;
@@ -39,9 +36,8 @@ public final class ComputeDevice implements AutoCloseable {
 
   static DeviceChoice resolve(DeviceChoice choice, CudaRequirements machine, int localRank) {
     Optional<String> missing = machine.missing(localRank);
-    boolean hasGpus = machine.libtorch().cuda() && machine.gpus() > 0;
-    // A machine with GPUs that this rank can't use is a mistake, not a machine for CPUs.
-    if (missing.isPresent() && (choice == DeviceChoice.CUDA || hasGpus)) {
+    // GPUs that this rank can't use, or a driver that fails, are a mistake, not a machine for CPUs.
+    if (missing.isPresent() && (choice == DeviceChoice.CUDA || machine.isForGpus())) {
       throw new UserException(
           "the device is "
               + choice.name().toLowerCase(java.util.Locale.ROOT)
@@ -72,14 +68,6 @@ public final class ComputeDevice implements AutoCloseable {
 
   private static ComputeDevice gpu(int index, int threads, Map<String, String> environment) {
     CudaDevice device = CudaDevice.open(index, environment);
-    int capability = device.driver().capability();
-    if (capability < LEAST_CAPABILITY) {
-      String message =
-          "GPU %d (%s) has compute capability %.1f, but 8.0 (Ampere) or newer is needed"
-              .formatted(index, device.driver().name(), capability / 10.0);
-      device.close();
-      throw new UserException(message);
-    }
     return new ComputeDevice(Managers.gpu(index), new WorkerPool(threads), Optional.of(device));
   }
 
@@ -117,8 +105,10 @@ public final class ComputeDevice implements AutoCloseable {
 
   @Override
   public void close() {
-    manager.close();
-    pool.close();
-    gpu.ifPresent(CudaDevice::close);
+    CudaDevice cuda = gpu.orElse(null);
+    try (cuda;
+        pool) {
+      manager.close();
+    }
   }
 }

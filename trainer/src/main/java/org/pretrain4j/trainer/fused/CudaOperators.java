@@ -171,6 +171,9 @@ final class CudaOperators implements FusedOperators {
   public void crossEntropy(Activation logits, int start) {
     int rows = logits.rows();
     if (losses == null || losses.elements() < rows) {
+      if (losses != null) {
+        losses.close();
+      }
       losses = Tensor.empty(manager, ScalarType.FLOAT64, rows);
     }
     kernels.crossEntropy(matrix(logits), batch.targets(start), losses.address(), 1);

@@ -17,7 +17,9 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
 
@@ -97,9 +99,15 @@ final class Libtorch {
     // Neither may reach for the network: the libraries are on the class path or installed.
     System.setProperty("ai.djl.offline", System.getProperty("ai.djl.offline", "true"));
     System.setProperty("OPT_OUT_TRACKING", "true");
+    boolean offline = Boolean.getBoolean("ai.djl.offline");
     try {
+      InstalledLibtorch.named(environment())
+          .ifPresent(
+              installed -> installed.require(environment(), BundledJni.onClassPath(), offline));
       Engine.getEngine(ENGINE);
-    } catch (RuntimeException | LinkageError e) {
+    } catch (UserException e) {
+      throw e;
+    } catch (RuntimeException | LinkageError | AssertionError e) { // DJL asserts what it finds
       throw new UserException(
           "libtorch could not be loaded ("
               + firstLine(e)
@@ -118,6 +126,22 @@ final class Libtorch {
         "there is no libtorch_cpu in "
             + folder
             + "; PYTORCH_LIBRARY_PATH must name libtorch's lib folder");
+  }
+
+  /** The environment as DJL reads it: with system properties for what is not set there. */
+  static Map<String, String> environment() {
+    Map<String, String> environment = new HashMap<>(System.getenv());
+    for (String name :
+        List.of(
+            InstalledLibtorch.PATH_VARIABLE,
+            InstalledLibtorch.VERSION_VARIABLE,
+            InstalledLibtorch.FLAVOR_VARIABLE)) {
+      String value = System.getProperty(name);
+      if (value != null) {
+        environment.putIfAbsent(name, value);
+      }
+    }
+    return environment;
   }
 
   /** Must run before the library that reads the variable is loaded. */

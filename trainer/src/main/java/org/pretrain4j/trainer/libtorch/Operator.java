@@ -60,6 +60,7 @@ final class Operator {
     private final long[] slots = new long[24];
     private final Tensor[] slotTensors = new Tensor[24];
     private final boolean[] optional = new boolean[24];
+    private final char[] kinds = new char[24]; // of numbers, by the first letter of their type
     private int count;
 
     private Call(Tensor first) {
@@ -85,28 +86,31 @@ final class Operator {
     }
 
     Call integer(long value) {
+      kinds[count] = 'i';
       slots[count++] = value;
       return this;
     }
 
     Call flag(boolean value) {
+      kinds[count] = 'b';
       slots[count++] = value ? 1 : 0;
       return this;
     }
 
     Call real(double value) {
+      kinds[count] = 'f';
       slots[count++] = Double.doubleToRawLongBits(value);
       return this;
     }
 
     Call optionalInteger(long value) {
       optional[count] = true;
-      slots[count++] = value;
-      return this;
+      return integer(value);
     }
 
     Call optionalReal(double value) {
-      return optionalInteger(Double.doubleToRawLongBits(value));
+      optional[count] = true;
+      return real(value);
     }
 
     Call none() {
@@ -165,7 +169,25 @@ final class Operator {
       for (Tensor tensor : tensors) {
         text.append(tensor.describe()).append(' ');
       }
-      return text.append("(libtorch's own words are on standard error)").toString();
+      text.append("with (");
+      for (int i = 0; i < count; i++) {
+        text.append(i == 0 ? "" : ", ").append(kind(i));
+      }
+      return text.append(") (libtorch's own words are on standard error)").toString();
+    }
+
+    /** The type of an argument as schemas write it. */
+    private String kind(int slot) {
+      String type =
+          slotTensors[slot] != null
+              ? "Tensor"
+              : switch (kinds[slot]) {
+                case 'i' -> "int";
+                case 'b' -> "bool";
+                case 'f' -> "float";
+                default -> "None";
+              };
+      return optional[slot] ? type + "?" : type;
     }
   }
 }

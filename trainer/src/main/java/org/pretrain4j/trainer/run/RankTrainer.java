@@ -308,11 +308,12 @@ final class RankTrainer implements AutoCloseable {
 
   @Override
   public void close() {
-    if (rows != null) {
-      rows.close();
+    try (device; // closed from the last to the first, whatever one of them throws
+        operators;
+        pass) {
+      if (rows != null) {
+        rows.close();
+      }
     }
-    pass.close();
-    operators.close();
-    device.close();
   }
 }

@@ -1,7 +1,6 @@
 package org.pretrain4j.trainer.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -11,10 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.configuration.UserException;
-import org.pretrain4j.trainer.parallel.natives.NativeLibrary;
+import org.pretrain4j.trainer.libtorch.LibtorchBuild;
 
 /** The bindings against what cuda.h, cublas_api.h, library_types.h and nvrtc.h document. */
 final class CudaBindingTest {
@@ -22,12 +22,13 @@ final class CudaBindingTest {
 
   @Test
   void constantsHaveTheirDocumentedValues() {
-    assertEquals(600, CudaDriver.NOT_READY); // CUDA_ERROR_NOT_READY
-    assertEquals(1, CudaDriver.NON_BLOCKING); // CU_STREAM_NON_BLOCKING
-    assertEquals(2, CudaDriver.DISABLE_TIMING); // CU_EVENT_DISABLE_TIMING
-    assertEquals(1, CudaDriver.PORTABLE); // CU_MEMHOSTALLOC_PORTABLE
-    assertEquals(75, CudaDriver.CAPABILITY_MAJOR);
-    assertEquals(76, CudaDriver.CAPABILITY_MINOR);
+    assertEquals(600, CudaStreams.NOT_READY); // CUDA_ERROR_NOT_READY
+    assertEquals(1, CudaStreams.NON_BLOCKING); // CU_STREAM_NON_BLOCKING
+    assertEquals(2, CudaStreams.DISABLE_TIMING); // CU_EVENT_DISABLE_TIMING
+    assertEquals(1, CudaMemory.PORTABLE); // CU_MEMHOSTALLOC_PORTABLE
+    assertEquals(75, CudaContext.CAPABILITY_MAJOR);
+    assertEquals(76, CudaContext.CAPABILITY_MINOR);
+    assertEquals(100, CudaMachine.NO_DEVICE); // CUDA_ERROR_NO_DEVICE
     assertEquals(0, CublasGemm.OP_N);
     assertEquals(1, CublasGemm.OP_T);
     assertEquals(0, CublasGemm.R_32F); // CUDA_R_32F
@@ -38,8 +39,9 @@ final class CudaBindingTest {
 
   @Test
   void theCompilerIsToldTheArchitectureOfTheGpu() {
-    assertEquals("--gpu-architecture=sm_90", Nvrtc.options(90).getFirst());
-    assertTrue(Nvrtc.options(90).containsAll(KernelSource.OPTIONS));
+    Nvrtc.Target target = Nvrtc.Target.of(90, List.of(80, 90, 100));
+    assertEquals("--gpu-architecture=sm_90", target.options().getFirst());
+    assertTrue(target.options().containsAll(KernelSource.OPTIONS));
   }
 
   @Test
@@ -55,8 +57,7 @@ final class CudaBindingTest {
     assertTrue(compiler.getMessage().contains("/nowhere/libnvrtc.so.12"), compiler.getMessage());
     assertEquals(1, driver.getMessage().lines().count());
     assertEquals(1, compiler.getMessage().lines().count());
-    assertEquals(0, CudaDriver.devices(nowhere.get(0)));
-    assertFalse(CudaDriver.isPresent(nowhere.get(0)));
+    assertEquals(new CudaMachine(false, 0, 0, Optional.empty()), CudaMachine.look(nowhere.get(0)));
   }
 
   @Test
@@ -66,10 +67,32 @@ final class CudaBindingTest {
     Files.createFile(torch.resolve("libnvrtc-builtins.so.12.8"));
     Path packaged = Files.createDirectories(folder.resolve("nvidia/cuda_nvrtc/lib"));
     Path file = Files.createFile(packaged.resolve("libnvrtc.so.12"));
-    NativeLibrary.Search search = CudaLibraries.search("product", "nvrtc", "VARIABLE", torch);
     assertEquals(
         List.of(hashed.toString(), file.toString(), "libnvrtc.so.13", "libnvrtc.so.12"),
-        search.names());
+        names(Optional.empty(), torch, List.of()));
+  }
+
+  @Test
+  void ofTwoVersionsThatOfLibtorchComesFirstAndTheLoadedFileBeforeAll() throws IOException {
+    Path torch = Files.createDirectories(folder.resolve("torch/lib"));
+    Path newer = Files.createDirectories(folder.resolve("nvidia/cu13/lib"));
+    Path thirteen = Files.createFile(newer.resolve("libnvrtc.so.13"));
+    Path older = Files.createDirectories(folder.resolve("nvidia/cuda_nvrtc/lib"));
+    Path twelve = Files.createFile(older.resolve("libnvrtc.so.12"));
+    assertEquals(
+        List.of(twelve.toString(), thirteen.toString(), "libnvrtc.so.12", "libnvrtc.so.13"),
+        names(Optional.of("cu128"), torch, List.of(Path.of("/other/libcublas.so.12"))));
+    assertEquals(
+        List.of(thirteen.toString(), twelve.toString(), "libnvrtc.so.13", "libnvrtc.so.12"),
+        names(Optional.of("cu130"), torch, List.of()));
+    assertEquals(
+        "/loaded/libnvrtc.so.12",
+        names(Optional.of("cu130"), torch, List.of(Path.of("/loaded/libnvrtc.so.12"))).getFirst());
+  }
+
+  private static List<String> names(Optional<String> flavor, Path torch, List<Path> mapped) {
+    LibtorchBuild libtorch = new LibtorchBuild("2.7.1", torch, true, flavor);
+    return CudaLibraries.search("product", "nvrtc", "VARIABLE", libtorch, mapped).names();
   }
 
   @Test
@@ -84,7 +107,7 @@ final class CudaBindingTest {
 
   @Test
   void allFunctionsResolveWhereADriverIs() {
-    assumeTrue(CudaDriver.devices(System.getenv()) > 0, "there is no GPU");
+    assumeTrue(CudaMachine.look(System.getenv()).gpus() > 0, "there is no GPU");
     CudaDriver driver = CudaDriver.open(System.getenv(), 0);
     assertTrue(driver.capability() >= 10, driver.name());
   }

@@ -3,6 +3,7 @@ package org.pretrain4j.trainer.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -15,12 +16,16 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -30,6 +35,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.cuda.DeviceGemm.Factor;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.parallel.natives.NativeCall;
 
 /** The bindings against libraries with the signatures of CUDA's headers, compiled here. */
 @SuppressWarnings("restricted")
@@ -65,12 +71,11 @@ final class CudaFakesTest {
 
   @Test
   void theDriverIsGivenWhatItsHeaderAsksFor() {
-    assertTrue(CudaDriver.isPresent(environment));
-    assertEquals(2, CudaDriver.devices(environment));
     CudaDriver gpu = CudaDriver.open(environment, 1);
     assertEquals("NVIDIA Fake", gpu.name());
     assertEquals(91, gpu.capability());
     assertEquals(81L << 30, gpu.totalMemory());
+    assertEquals(21L << 30, gpu.usedMemory());
     long stream = gpu.createStream();
     long event = gpu.createEvent();
     gpu.record(event, Gpu.DEFAULT_STREAM);
@@ -95,6 +100,108 @@ final class CudaFakesTest {
     gpu.freePinned(back);
     gpu.destroyEvent(event);
     gpu.destroyStream(stream);
+  }
+
+  /** Sets what the fake driver says, or reads it. */
+  private static MemorySegment fake(String name) {
+    MethodHandle function =
+        Linker.nativeLinker()
+            .downcallHandle(
+                SymbolLookup.libraryLookup(library, Arena.global()).findOrThrow("fake"),
+                FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+    try (Arena arena = Arena.ofConfined()) {
+      return ((MemorySegment) function.invokeExact(arena.allocateFrom(name)))
+          .reinterpret(Integer.BYTES);
+    } catch (Throwable e) {
+      throw NativeCall.unchecked(e);
+    }
+  }
+
+  private static CudaMachine machineWhere(String name, int value) {
+    MemorySegment cell = fake(name);
+    int before = cell.get(ValueLayout.JAVA_INT, 0);
+    cell.set(ValueLayout.JAVA_INT, 0, value);
+    try {
+      return CudaMachine.look(environment);
+    } finally {
+      cell.set(ValueLayout.JAVA_INT, 0, before);
+    }
+  }
+
+  @Test
+  void theDriverTellsItsGpusAndItsCuda() {
+    assertEquals(new CudaMachine(true, 2, 12_080, Optional.empty()), CudaMachine.look(environment));
+    assertEquals(13_000, machineWhere("version", 13_000).version());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"cuInit", "cuDeviceGetCount"})
+  void aDriverThatFailsIsNoMachineWithoutGpus(String function) {
+    assertEquals(
+        new CudaMachine(true, 0, 12_080, Optional.empty()),
+        machineWhere(function, CudaMachine.NO_DEVICE));
+    assertEquals(
+        Optional.of(function + ": forward compatibility was attempted on non supported HW"),
+        machineWhere(function, 804).failure());
+    assertEquals(Optional.of(function + ": CUDA error 999"), machineWhere(function, 999).failure());
+  }
+
+  @Test
+  void aDriverThatCannotBeLoadedIsNotAnAbsentOne() throws IOException {
+    Path text = Files.writeString(folder.resolve("libtext.so"), "no library");
+    CudaMachine machine = CudaMachine.look(Map.of(CudaApi.VARIABLE, text.toString()));
+    assertTrue(machine.driver());
+    assertTrue(machine.failure().orElse("").startsWith(text + ": "), machine.toString());
+    UserException e =
+        assertThrows(
+            UserException.class,
+            () -> CudaDriver.open(Map.of(CudaApi.VARIABLE, text.toString()), 0));
+    assertTrue(
+        e.getMessage().startsWith("The CUDA driver could not be loaded (" + text), e.getMessage());
+  }
+
+  @Test
+  void eachCallMakesTheGpuItsThreads() throws InterruptedException {
+    CudaDriver gpu = CudaDriver.open(environment, 0);
+    long stream = gpu.createStream();
+    long event = gpu.createEvent();
+    MemorySegment pinned = gpu.allocatePinned(8);
+    long address = gpu.allocate(8);
+    long module = gpu.loadModule("cubin".getBytes(StandardCharsets.US_ASCII));
+    List<Runnable> calls =
+        List.of(
+            () -> gpu.record(event, stream),
+            () -> gpu.waitFor(stream, event),
+            () -> gpu.isDone(event),
+            () -> gpu.await(event),
+            () -> gpu.synchronize(stream),
+            () -> gpu.copyToGpu(address, pinned),
+            () -> gpu.copyFromGpu(address, pinned),
+            () -> gpu.copyToGpu(address, pinned, stream),
+            () -> gpu.copyFromGpu(address, pinned, stream),
+            gpu::usedMemory,
+            () -> gpu.function(module, "sum"),
+            () -> gpu.unloadModule(module),
+            () -> gpu.freePinned(pinned),
+            () -> gpu.free(address),
+            () -> gpu.destroyEvent(event),
+            () -> gpu.destroyStream(stream));
+    for (int i = 0; i < calls.size(); i++) {
+      Runnable call = calls.get(i);
+      AtomicReference<RuntimeException> failure = new AtomicReference<>();
+      Thread thread =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    try {
+                      call.run();
+                    } catch (RuntimeException e) {
+                      failure.set(e);
+                    }
+                  });
+      thread.join();
+      assertNull(failure.get(), "call " + i);
+    }
   }
 
   @Test
@@ -137,6 +244,48 @@ final class CudaFakesTest {
             IllegalStateException.class, () -> nvrtc.compile("bad.cu", "no such type", 80));
     assertTrue(e.getMessage().contains("NVRTC_ERROR_COMPILATION"), e.getMessage());
     assertTrue(e.getMessage().contains("bad.cu(1): error: told so"), e.getMessage());
+  }
+
+  @Test
+  void aGpuNewerThanTheCompilerGetsWhatTheDriverCompiles() {
+    byte[] code = Nvrtc.open(environment).compile("good.cu", "void f();", 120);
+    String ptx = new String(code, StandardCharsets.US_ASCII);
+    assertTrue(ptx.startsWith("ptx --gpu-architecture=compute_91"), ptx);
+    assertTrue(ptx.endsWith("\0"), "the driver reads up to a zero");
+    CudaDriver gpu = CudaDriver.open(environment, 0);
+    gpu.unloadModule(gpu.loadModule(code));
+    UserException e = assertThrows(UserException.class, () -> Nvrtc.Target.of(75, List.of(80, 90)));
+    assertTrue(e.getMessage().contains("[80, 90], but not that of the GPU, 75"), e.getMessage());
+  }
+
+  @Test
+  void aGpuThatIsTooOldIsToldBeforeAnythingIsCompiled() {
+    MemorySegment capability = fake("capability");
+    int before = capability.get(ValueLayout.JAVA_INT, 0);
+    capability.set(ValueLayout.JAVA_INT, 0, 75);
+    Map<String, String> withoutCompiler = new HashMap<>(environment);
+    withoutCompiler.put("PRETRAIN4J_LIBNVRTC", "/nowhere/libnvrtc.so.12");
+    try {
+      UserException e =
+          assertThrows(UserException.class, () -> CudaDevice.open(0, withoutCompiler));
+      assertEquals(
+          "GPU 0 (NVIDIA Fake) has compute capability 7.5, but 8.0 (Ampere) or newer is needed",
+          e.getMessage());
+    } finally {
+      capability.set(ValueLayout.JAVA_INT, 0, before);
+    }
+  }
+
+  @Test
+  void aDeviceThatIsClosedLeavesNoCodeInTheDriver() {
+    MemorySegment modules = fake("modules");
+    int before = modules.get(ValueLayout.JAVA_INT, 0);
+    Map<String, String> withoutCublas = new HashMap<>(environment);
+    withoutCublas.put("PRETRAIN4J_LIBCUBLAS", "/nowhere/libcublas.so.12");
+    assertThrows(UserException.class, () -> CudaDevice.open(1, withoutCublas));
+    assertEquals(before, modules.get(ValueLayout.JAVA_INT, 0));
+    CudaDevice.open(1, environment).close();
+    assertEquals(before, modules.get(ValueLayout.JAVA_INT, 0));
   }
 
   @Test

@@ -45,6 +45,11 @@ public final class HostMemoryGpu implements GpuDriver {
   }
 
   @Override
+  public long usedMemory() {
+    return 1L << 20;
+  }
+
+  @Override
   public void use() {}
 
   private long handle() {
@@ -179,6 +184,11 @@ public final class HostMemoryGpu implements GpuDriver {
   @Override
   public long loadModule(byte[] image) {
     return 7;
+  }
+
+  @Override
+  public void unloadModule(long module) {
+    launches.add("unload " + module);
   }
 
   @Override

@@ -11,18 +11,25 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.pretrain4j.configuration.UserException;
+import org.pretrain4j.trainer.cuda.CudaMachine;
 import org.pretrain4j.trainer.libtorch.LibtorchBuild;
 
 /** The choice of a device, on machines that lack this or that. */
 final class ComputeDeviceTest {
+  private static final int CUDA_12_8 = 12_080;
+
   private static CudaRequirements machine(
       String version, boolean cuda, String flavor, boolean driver, int gpus) {
     return new CudaRequirements(
-        new LibtorchBuild(version, Path.of("/opt/libtorch/lib"), cuda),
-        Optional.ofNullable(flavor),
-        driver,
-        gpus);
+        libtorch(version, cuda, flavor),
+        new CudaMachine(driver, gpus, CUDA_12_8, Optional.empty()));
+  }
+
+  private static LibtorchBuild libtorch(String version, boolean cuda, String flavor) {
+    return new LibtorchBuild(
+        version, Path.of("/opt/libtorch/lib"), cuda, Optional.ofNullable(flavor));
   }
 
   @ParameterizedTest
@@ -30,9 +37,9 @@ final class ComputeDeviceTest {
     "2.7.1, false, , true, 8, 0, built without CUDA: set PYTORCH_LIBRARY_PATH",
     "2.6.0, true, cu124, true, 8, 0, version 2.6.0",
     "1.13.1, true, cu117, true, 8, 0, version 1.13.1",
-    "2.7.1, true, cpu, true, 8, 0, PYTORCH_FLAVOR is cpu",
     "2.7.1, true, cu128, false, 0, 0, NVIDIA's driver (libcuda.so.1) was not found",
     "2.7.1, true, cu128, true, 0, 0, sees no GPU",
+    "2.9.0, true, cu130, true, 2, 0, knows CUDA 12.8 at most",
     "2.7.1, true, cu128, true, 2, 2, local rank 2 has no GPU",
   })
   void whatIsMissingForCudaIsOneLineThatSaysHowToMendIt(
@@ -53,9 +60,21 @@ final class ComputeDeviceTest {
     assertEquals(1, e.getMessage().lines().count());
   }
 
+  @ParameterizedTest
+  @EnumSource(names = {"AUTO", "CUDA"})
+  void aDriverThatFailsIsToldInItsOwnWords(DeviceChoice choice) {
+    CudaMachine broken = new CudaMachine(true, 0, CUDA_12_8, Optional.of("cuInit: unknown error"));
+    CudaRequirements machine = new CudaRequirements(libtorch("2.7.1", true, "cu128"), broken);
+    UserException e =
+        assertThrows(UserException.class, () -> ComputeDevice.resolve(choice, machine, 0));
+    assertTrue(e.getMessage().contains("does not answer (cuInit: unknown error)"), e.getMessage());
+    CudaRequirements cpus = new CudaRequirements(libtorch("2.7.1", false, "cpu"), broken);
+    assertEquals(DeviceChoice.CPU, ComputeDevice.resolve(DeviceChoice.AUTO, cpus, 0));
+  }
+
   @Test
   void autoTakesAGpuWhereAllIsThereAndTheCpuWhereThereIsNone() {
-    CudaRequirements complete = machine("2.9.0", true, "cu130", true, 1);
+    CudaRequirements complete = machine("2.9.0", true, "cu126", true, 1);
     CudaRequirements newer = machine("3.0.0", true, null, true, 4);
     assertEquals(DeviceChoice.CUDA, ComputeDevice.resolve(DeviceChoice.AUTO, complete, 0));
     assertEquals(DeviceChoice.CUDA, ComputeDevice.resolve(DeviceChoice.CUDA, newer, 3));

@@ -6,8 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -108,23 +117,62 @@ final class OperatorsTest {
     assertTrue(failure.getMessage().contains("FLOAT32[2, 2]"), failure.getMessage());
   }
 
-  /** The CPU has no such kernel, but libtorch takes the arguments apart before it says so. */
+  /** The CPU has no such kernel, but the failure tells what was passed. */
   @Test
-  void varlenAttentionHasTheArgumentsOfThisLibtorchsSchema() {
+  void varlenAttentionHasTheArgumentsOfThisLibtorchsSchema() throws IOException {
     Tensor query = Tensor.zeros(manager, ScalarType.BFLOAT16, 6, 4, 8);
     Tensor key = Tensor.zeros(manager, ScalarType.BFLOAT16, 6, 2, 8);
     Tensor lengths = Tensor.zeros(manager, ScalarType.INT32, 3);
     Tensor sums = Tensor.zeros(manager, ScalarType.FLOAT32, 4, 6);
     Operators.VarlenAttention forward =
         new Operators.VarlenAttention(query, sums, lengths, lengths);
-    for (Executable call :
-        List.<Executable>of(
+    Map<String, Executable> calls =
+        Map.of(
+            "_flash_attention_forward",
             () -> Operators.varlenAttention(query, key, key, lengths, 4, 0.5),
+            "_flash_attention_backward",
             () ->
                 Operators.varlenAttentionBackward(
-                    query, query, key, key, forward, lengths, 4, 0.5))) {
-      LibtorchException e = assertThrows(LibtorchException.class, call);
-      assertTrue(e.getMessage().startsWith("aten::_flash_attention_"), e.getMessage());
+                    query, query, key, key, forward, lengths, 4, 0.5));
+    for (String operator : calls.keySet()) {
+      LibtorchException e = assertThrows(LibtorchException.class, calls.get(operator));
+      Matcher passed = Pattern.compile(" with \\(([^)]*)\\) ").matcher(e.getMessage());
+      assertTrue(e.getMessage().startsWith("aten::" + operator) && passed.find(), e.getMessage());
+      requireFits(passed.group(1).split(", "), schemaTypes(operator), operator);
     }
+  }
+
+  private static void requireFits(String[] passed, List<String> schema, String operator) {
+    for (int i = 0; i < Math.max(passed.length, schema.size()); i++) {
+      String type = i < schema.size() ? schema.get(i) : "no such argument";
+      String given = i < passed.length ? passed[i] : "None"; // as slots beyond the arguments are
+      assertTrue(
+          given.equals("None") ? type.endsWith("?") : given.equals(type),
+          "argument %d of %s is %s, but %s is passed".formatted(i, operator, type, given));
+    }
+  }
+
+  /** Types of the arguments in the schema that the library itself registers. */
+  private static List<String> schemaTypes(String operator) throws IOException {
+    Path library = LibtorchBuild.loaded().folder().resolve(System.mapLibraryName("torch_cpu"));
+    String start = "\0" + operator + "(Tensor "; // others end in that name
+    try (InputStream in = Files.newInputStream(library)) {
+      String before = "";
+      for (byte[] block = in.readNBytes(1 << 22);
+          block.length > 0;
+          block = in.readNBytes(1 << 22)) {
+        String text = before + new String(block, StandardCharsets.ISO_8859_1);
+        int at = text.indexOf(start);
+        if (at >= 0 && text.indexOf(") ->", at) >= 0) {
+          return Stream.of(
+                  text.substring(at + operator.length() + 2, text.indexOf(") ->", at)).split(", "))
+              .filter(argument -> !argument.equals("*"))
+              .map(argument -> argument.split(" ")[0].replace("SymInt", "int"))
+              .toList();
+        }
+        before = text.substring(Math.max(0, text.length() - 4096));
+      }
+    }
+    throw new AssertionError(library + " has no schema of " + operator);
   }
 }

@@ -5,14 +5,25 @@
 #include <string>
 
 typedef unsigned long long CUdeviceptr;
-static const int INVALID_VALUE = 1, INVALID_DEVICE = 101, NOT_READY = 600;
+static const int INVALID_VALUE = 1, INVALID_DEVICE = 101, INVALID_CONTEXT = 201, NOT_READY = 600;
 static int context, stream, event, module_, function;
 static long long last[12];
+static thread_local void* current;
+
+// What a test may change: results of cuInit and cuDeviceGetCount, the driver's CUDA, the capability, modules in memory.
+static int started = 0, counted = 0, version = 12080, capability = 91, modules = 0;
+static bool ready() { return current == &context; }
 
 extern "C" {
 
-int cuInit(unsigned flags) { return flags == 0 ? 0 : INVALID_VALUE; }
-int cuDeviceGetCount(int* count) { *count = 2; return 0; }
+int* fake(const char* name) {
+  std::string what = name;
+  return what == "cuInit" ? &started : what == "cuDeviceGetCount" ? &counted : what == "version" ? &version
+       : what == "capability" ? &capability : what == "modules" ? &modules : nullptr;
+}
+int cuInit(unsigned flags) { return flags == 0 ? started : INVALID_VALUE; }
+int cuDriverGetVersion(int* out) { *out = version; return 0; }
+int cuDeviceGetCount(int* count) { *count = 2; return counted; }
 int cuDeviceGet(int* device, int ordinal) {
   if (ordinal < 0 || ordinal > 1) return INVALID_DEVICE;
   *device = 40 + ordinal;
@@ -25,7 +36,7 @@ int cuDeviceGetName(char* name, int length, int device) {
 }
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
   if (device < 40) return INVALID_VALUE;
-  *value = attribute == 75 ? 9 : attribute == 76 ? 1 : -1;
+  *value = attribute == 75 ? capability / 10 : attribute == 76 ? capability % 10 : -1;
   return 0;
 }
 int cuDeviceTotalMem_v2(size_t* bytes, int device) {
@@ -38,59 +49,75 @@ int cuDevicePrimaryCtxRetain(void** out, int device) {
   *out = &context;
   return 0;
 }
-int cuCtxSetCurrent(void* given) { return given == &context ? 0 : INVALID_VALUE; }
-int cuStreamCreate(void** out, unsigned flags) {
+int cuCtxSetCurrent(void* given) {
+  if (given != &context) return INVALID_VALUE;
+  current = given;
+  return 0;
+}
+int cuMemGetInfo_v2(size_t* free, size_t* total) {
+  if (!ready()) return INVALID_CONTEXT;
+  *free = 60ull << 30;
+  *total = 81ull << 30;
+  return 0;
+}
+int cuStreamCreate(void** out, unsigned flags) { if (!ready()) return INVALID_CONTEXT;
   if (flags != 1) return INVALID_VALUE;
   *out = &stream;
   return 0;
 }
-int cuEventCreate(void** out, unsigned flags) {
+int cuEventCreate(void** out, unsigned flags) { if (!ready()) return INVALID_CONTEXT;
   if (flags != 2) return INVALID_VALUE;
   *out = &event;
   return 0;
 }
 static bool is_stream(void* given) { return given == nullptr || given == &stream; }
-int cuEventRecord(void* e, void* s) { return e == &event && is_stream(s) ? 0 : INVALID_VALUE; }
-int cuEventQuery(void* e) { return e == &event ? NOT_READY : INVALID_VALUE; }
-int cuEventSynchronize(void* e) { return e == &event ? 0 : INVALID_VALUE; }
-int cuEventDestroy_v2(void* e) { return e == &event ? 0 : INVALID_VALUE; }
-int cuStreamWaitEvent(void* s, void* e, unsigned flags) {
+int cuEventRecord(void* e, void* s) { if (!ready()) return INVALID_CONTEXT; return e == &event && is_stream(s) ? 0 : INVALID_VALUE; }
+int cuEventQuery(void* e) { if (!ready()) return INVALID_CONTEXT; return e == &event ? NOT_READY : INVALID_VALUE; }
+int cuEventSynchronize(void* e) { if (!ready()) return INVALID_CONTEXT; return e == &event ? 0 : INVALID_VALUE; }
+int cuEventDestroy_v2(void* e) { if (!ready()) return INVALID_CONTEXT; return e == &event ? 0 : INVALID_VALUE; }
+int cuStreamWaitEvent(void* s, void* e, unsigned flags) { if (!ready()) return INVALID_CONTEXT;
   return is_stream(s) && e == &event && flags == 0 ? 0 : INVALID_VALUE;
 }
-int cuStreamSynchronize(void* s) { return is_stream(s) ? 0 : INVALID_VALUE; }
-int cuStreamDestroy_v2(void* s) { return s == &stream ? 0 : INVALID_VALUE; }
-int cuMemAlloc_v2(CUdeviceptr* out, size_t bytes) { *out = (CUdeviceptr)malloc(bytes); return 0; }
-int cuMemFree_v2(CUdeviceptr address) { free((void*)address); return 0; }
-int cuMemHostAlloc(void** out, size_t bytes, unsigned flags) {
+int cuStreamSynchronize(void* s) { if (!ready()) return INVALID_CONTEXT; return is_stream(s) ? 0 : INVALID_VALUE; }
+int cuStreamDestroy_v2(void* s) { if (!ready()) return INVALID_CONTEXT; return s == &stream ? 0 : INVALID_VALUE; }
+int cuMemAlloc_v2(CUdeviceptr* out, size_t bytes) { if (!ready()) return INVALID_CONTEXT; *out = (CUdeviceptr)malloc(bytes); return 0; }
+int cuMemFree_v2(CUdeviceptr address) { if (!ready()) return INVALID_CONTEXT; free((void*)address); return 0; }
+int cuMemHostAlloc(void** out, size_t bytes, unsigned flags) { if (!ready()) return INVALID_CONTEXT;
   if (flags != 1) return INVALID_VALUE;
   *out = malloc(bytes);
   return 0;
 }
-int cuMemFreeHost(void* memory) { free(memory); return 0; }
-int cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t n) { memcpy((void*)to, from, n); return 0; }
-int cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t n) { memcpy(to, (void*)from, n); return 0; }
-int cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t n, void* s) {
+int cuMemFreeHost(void* memory) { if (!ready()) return INVALID_CONTEXT; free(memory); return 0; }
+int cuMemcpyHtoD_v2(CUdeviceptr to, const void* from, size_t n) { if (!ready()) return INVALID_CONTEXT; memcpy((void*)to, from, n); return 0; }
+int cuMemcpyDtoH_v2(void* to, CUdeviceptr from, size_t n) { if (!ready()) return INVALID_CONTEXT; memcpy(to, (void*)from, n); return 0; }
+int cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void* from, size_t n, void* s) { if (!ready()) return INVALID_CONTEXT;
   if (!is_stream(s)) return INVALID_VALUE;
   memcpy((void*)to, from, n);
   return 0;
 }
-int cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t n, void* s) {
+int cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t n, void* s) { if (!ready()) return INVALID_CONTEXT;
   if (!is_stream(s)) return INVALID_VALUE;
   memcpy(to, (void*)from, n);
   return 0;
 }
-int cuModuleLoadData(void** out, const void* image) {
-  if (memcmp(image, "cubin", 5) != 0) return 200;
+int cuModuleLoadData(void** out, const void* image) { if (!ready()) return INVALID_CONTEXT;
+  if (memcmp(image, "cubin", 5) != 0 && memcmp(image, "ptx", 3) != 0) return 200;
   *out = &module_;
+  modules++;
   return 0;
 }
-int cuModuleGetFunction(void** out, void* given, const char* name) {
+int cuModuleUnload(void* given) {
+  if (given != &module_ || !ready()) return INVALID_VALUE;
+  modules--;
+  return 0;
+}
+int cuModuleGetFunction(void** out, void* given, const char* name) { if (!ready()) return INVALID_CONTEXT;
   if (given != &module_ || strcmp(name, "unknown") == 0) return 500;
   *out = &function;
   return 0;
 }
 int cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                   unsigned shared, void* s, void** arguments, void** extra) {
+                   unsigned shared, void* s, void** arguments, void** extra) { if (!ready()) return INVALID_CONTEXT;
   if (f != &function || !is_stream(s) || extra != nullptr) return INVALID_VALUE;
   long long seen[] = {gx, gy, gz, bx, by, bz, shared, *(long long*)arguments[0], *(int*)arguments[1]};
   memcpy(last, seen, sizeof seen);
@@ -98,6 +125,7 @@ int cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
 }
 int cuGetErrorString(int code, const char** text) {
   if (code == 500) { *text = "named symbol not found"; return 0; }
+  if (code == 804) { *text = "forward compatibility was attempted on non supported HW"; return 0; }
   *text = nullptr;
   return INVALID_VALUE;
 }
@@ -119,11 +147,15 @@ int nvrtcCompileProgram(Program* program, int count, const char* const* options)
     program->log = program->name + "(1): error: told so, with " + all;
     return 6;
   }
-  program->cubin = "cubin " + all;
+  program->cubin = (all.find("=sm_") != std::string::npos ? "cubin " : "ptx ") + all;
   return 0;
 }
 int nvrtcGetCUBINSize(Program* program, size_t* size) { *size = program->cubin.size(); return 0; }
 int nvrtcGetCUBIN(Program* program, char* out) { memcpy(out, program->cubin.data(), program->cubin.size()); return 0; }
+int nvrtcGetPTXSize(Program* program, size_t* size) { *size = program->cubin.size() + 1; return 0; }
+int nvrtcGetPTX(Program* program, char* out) { strcpy(out, program->cubin.c_str()); return 0; }
+int nvrtcGetNumSupportedArchs(int* count) { *count = 3; return 0; }
+int nvrtcGetSupportedArchs(int* out) { out[0] = 80; out[1] = 90; out[2] = 91; return 0; }
 int nvrtcGetProgramLogSize(Program* program, size_t* size) { *size = program->log.size() + 1; return 0; }
 int nvrtcGetProgramLog(Program* program, char* out) { strcpy(out, program->log.c_str()); return 0; }
 int nvrtcDestroyProgram(Program** program) { delete *program; *program = nullptr; return 0; }

@@ -50,6 +50,18 @@ public final class NativeLibrary {
     }
   }
 
+  /**
+   * What came of looking for a library.
+   *
+   * @param library the first that could be opened
+   * @param reasons why files that are there could not be opened, in the loader's words
+   */
+  public record Attempt(Optional<NativeLibrary> library, List<String> reasons) {
+    public Attempt {
+      reasons = List.copyOf(reasons);
+    }
+  }
+
   private final String path;
   private final MemorySegment handle;
   private final MethodHandle dlsym;
@@ -62,11 +74,17 @@ public final class NativeLibrary {
 
   /** Opens the library, or says that there is none. */
   public static Optional<NativeLibrary> find(Search search, Map<String, String> environment) {
+    return attempt(search, environment).library();
+  }
+
+  /** Opens the library, or says why what is there can't be opened. */
+  public static Attempt attempt(Search search, Map<String, String> environment) {
     SymbolLookup libc = LINKER.defaultLookup();
     Optional<MemorySegment> open = libc.find("dlopen");
     Optional<MemorySegment> symbol = libc.find("dlsym");
-    if (open.isEmpty() || symbol.isEmpty()) {
-      return Optional.empty(); // not a Unix
+    Optional<MemorySegment> error = libc.find("dlerror");
+    if (open.isEmpty() || symbol.isEmpty() || error.isEmpty()) {
+      return new Attempt(Optional.empty(), List.of()); // not a Unix
     }
     MethodHandle dlopen =
         LINKER.downcallHandle(
@@ -76,34 +94,66 @@ public final class NativeLibrary {
         LINKER.downcallHandle(
             symbol.get(),
             FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+    MethodHandle dlerror =
+        LINKER.downcallHandle(error.get(), FunctionDescriptor.of(ValueLayout.ADDRESS));
+    reason(dlerror, ""); // linking the call of dlerror later would lose what it is to tell
+    List<String> reasons = new ArrayList<>();
     for (String candidate : search.candidates(environment)) {
       // Global, since plugins that the library loads later look for its symbols there.
       MemorySegment handle = call(dlopen, candidate, RTLD_LAZY | RTLD_GLOBAL);
       if (handle.address() != 0) {
-        return Optional.of(new NativeLibrary(candidate, handle, dlsym));
+        return new Attempt(Optional.of(new NativeLibrary(candidate, handle, dlsym)), List.of());
       }
+      reason(dlerror, candidate).ifPresent(reasons::add);
     }
-    return Optional.empty();
+    return new Attempt(Optional.empty(), reasons);
+  }
+
+  /** Why a file could not be opened; none if it is simply not there. */
+  private static Optional<String> reason(MethodHandle dlerror, String candidate) {
+    try {
+      MemorySegment text = (MemorySegment) dlerror.invokeExact();
+      if (text.address() == 0) {
+        return Optional.empty();
+      }
+      String reason = text.reinterpret(Long.MAX_VALUE).getString(0);
+      // The rest of the text is in the language of the environment.
+      boolean absent =
+          reason.startsWith(candidate + ":")
+              && (!candidate.contains("/") || !Files.exists(Path.of(candidate)));
+      return absent ? Optional.empty() : Optional.of(reason);
+    } catch (Throwable e) {
+      throw NativeCall.unchecked(e);
+    }
   }
 
   /**
    * Opens the library.
    *
    * @param hint what to install, for the error
-   * @throws UserException if it is nowhere
+   * @throws UserException if it is nowhere, or can't be opened
    */
   public static NativeLibrary open(Search search, Map<String, String> environment, String hint) {
-    return find(search, environment)
-        .orElseThrow(
-            () ->
-                new UserException(
-                    "%s was not found: looked for %s on the loader's path and in %s; %s, or set %s to its file"
-                        .formatted(
-                            search.product(),
-                            String.join(", ", search.candidates(environment)),
-                            String.join(", ", search.folders()),
-                            hint,
-                            search.environmentVariable())));
+    Attempt attempt = attempt(search, environment);
+    if (attempt.library().isPresent()) {
+      return attempt.library().get();
+    }
+    if (!attempt.reasons().isEmpty()) {
+      throw new UserException(
+          "%s could not be loaded (%s): mend that, or set %s to another file"
+              .formatted(
+                  search.product(),
+                  String.join("; ", attempt.reasons()),
+                  search.environmentVariable()));
+    }
+    throw new UserException(
+        "%s was not found: looked for %s on the loader's path and in %s; %s, or set %s to its file"
+            .formatted(
+                search.product(),
+                String.join(", ", search.candidates(environment)),
+                String.join(", ", search.folders()),
+                hint,
+                search.environmentVariable()));
   }
 
   private static MemorySegment call(MethodHandle dlopen, String file, int flags) {

@@ -14,6 +14,7 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.cuda.CudaDriver;
+import org.pretrain4j.trainer.cuda.CudaMachine;
 import org.pretrain4j.trainer.cuda.Gpu;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.CollectiveException;
@@ -108,7 +109,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
 
   /** Whether this machine has NCCL and a GPU. */
   public static boolean isAvailable(Map<String, String> environment) {
-    return NcclLibrary.isPresent(environment) && CudaDriver.devices(environment) > 0;
+    return NcclLibrary.isPresent(environment) && CudaMachine.look(environment).gpus() > 0;
   }
 
   void connect() {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.launch.plan.Gpu;
@@ -21,6 +22,7 @@ import org.pretrain4j.trainer.cuda.CudaDevice;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
 import picocli.CommandLine.Command;
@@ -50,6 +52,7 @@ import picocli.CommandLine.Spec;
       "  pretrain4j bench",
       "  pretrain4j bench --shape layer-3b --shape 135m --repetitions 9 --json bench.json",
       "  pretrain4j bench --shape 135m --baseline eager",
+      "  pretrain4j bench --composed-operators norm --baseline fused",
       "  pretrain4j bench --compare before.json after.json",
       "  pretrain4j bench --device cuda",
       "  pretrain4j bench data",
@@ -105,7 +108,8 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "KIND",
       description = {
         "Also run the same step computed so, in turns with the other, and print the ratio: eager,"
-            + " which is composed of libtorch's own operators."
+            + " which is composed of libtorch's own operators, or fused, with no operator switched"
+            + " off."
       })
   private Baseline baseline;
 
@@ -119,7 +123,14 @@ final class BenchCommand implements Callable<Integer> {
 
   /** What a step may be held against. */
   private enum Baseline {
-    EAGER
+    EAGER(Kernels.COMPOSED),
+    FUSED(Kernels.FUSED);
+
+    private final Kernels kernels;
+
+    Baseline(Kernels kernels) {
+      this.kernels = kernels;
+    }
   }
 
   @Override
@@ -133,13 +144,14 @@ final class BenchCommand implements Callable<Integer> {
     if (repetitions < 1) {
       throw new UserException("--repetitions is " + repetitions + ", expected at least 1");
     }
+    Set<FusedOperator> switchedOff = step.composedOperators();
     int threads = Runtime.getRuntime().availableProcessors();
     try (ComputeDevice computes = ComputeDevice.open(device, 0, threads, System.getenv())) {
-      return measure(computes);
+      return measure(computes, switchedOff);
     }
   }
 
-  private int measure(ComputeDevice computes) throws IOException {
+  private int measure(ComputeDevice computes, Set<FusedOperator> switchedOff) throws IOException {
     boolean onGpu = computes.gpu().isPresent();
     out().println(computes.describe());
     if (onGpu && !proves(computes)) {
@@ -152,9 +164,16 @@ final class BenchCommand implements Callable<Integer> {
       out().println(shape.name() + ": " + shape.description());
       out().flush();
       Optional<Kernels> other =
-          Optional.ofNullable(baseline).map(chosenBaseline -> Kernels.COMPOSED);
+          Optional.ofNullable(baseline).map(chosenBaseline -> chosenBaseline.kernels);
       BenchReport report =
-          new StepBench(shape, step.type(), step.kernels(), checkpointing, other, repetitions)
+          new StepBench(
+                  shape,
+                  step.type(),
+                  step.kernels(),
+                  switchedOff,
+                  checkpointing,
+                  other,
+                  repetitions)
               .run(computes);
       print(report);
       computes.gpu().ifPresent(gpu -> printMfu(gpu, report));

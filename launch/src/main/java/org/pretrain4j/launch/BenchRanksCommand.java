@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.RankBench;
 import org.pretrain4j.trainer.bench.RankReport;
@@ -118,6 +119,7 @@ final class BenchRanksCommand implements Callable<Integer> {
               named,
               step.type(),
               step.kernels(),
+              step.composedOperators(),
               microBatches,
               bucketElements,
               sharding,
@@ -180,6 +182,13 @@ final class BenchRanksCommand implements Callable<Integer> {
       arguments.addAll(List.of("--repetitions", Integer.toString(repetitions)));
       arguments.addAll(
           List.of("--precision", lower(step.precision()), "--kernels", lower(step.kernels())));
+      if (!step.composedOperators().isEmpty()) {
+        arguments.add("--composed-operators");
+        arguments.add(
+            step.composedOperators().stream()
+                .map(BenchRanksCommand::lower)
+                .collect(Collectors.joining(",")));
+      }
       arguments.addAll(List.of("--bucket-elements", Long.toString(bucketElements)));
       arguments.addAll(List.of("--gradient-sharding", lower(sharding)));
       new RankBenchRunner(between, arguments).run(count, each);

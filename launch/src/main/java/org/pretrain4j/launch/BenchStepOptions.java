@@ -1,7 +1,11 @@
 package org.pretrain4j.launch;
 
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.run.TrainingConfig.Precision;
 import picocli.CommandLine.Option;
@@ -25,6 +29,16 @@ final class BenchStepOptions {
   private Kernels kernels;
 
   @Option(
+      names = "--composed-operators",
+      split = ",",
+      paramLabel = "NAME",
+      description = {
+        "Fused operators that libtorch's own replace, as training.composed_operators: embedding,"
+            + " norm, rotary, swiglu, attention, products, cross_entropy (default: none)."
+      })
+  private List<FusedOperator> composedOperators = List.of();
+
+  @Option(
       names = "--json",
       paramLabel = "FILE",
       description = "Also write the reports to this file.")
@@ -41,6 +55,20 @@ final class BenchStepOptions {
 
   Kernels kernels() {
     return kernels;
+  }
+
+  /**
+   * Fused operators that are switched off.
+   *
+   * @throws UserException if none are fused
+   */
+  Set<FusedOperator> composedOperators() {
+    if (kernels == Kernels.COMPOSED && !composedOperators.isEmpty()) {
+      throw new UserException(
+          "--composed-operators is set, but --kernels composed has no fused operators: remove one"
+              + " of the two");
+    }
+    return Set.copyOf(composedOperators);
   }
 
   /** Null if it is not wanted. */

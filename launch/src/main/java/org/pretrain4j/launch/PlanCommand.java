@@ -8,12 +8,14 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.launch.plan.Gpu;
 import org.pretrain4j.launch.plan.MemoryPlan;
 import org.pretrain4j.launch.plan.ModelCost;
 import org.pretrain4j.launch.plan.RunPlan;
 import org.pretrain4j.launch.plan.TokenSupply;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.ModelFlops;
 import org.pretrain4j.trainer.run.RunConfig;
 import picocli.CommandLine.Command;
@@ -165,6 +167,15 @@ final class PlanCommand implements Callable<Integer> {
     part("logits", memory.logits(), "a chunk of them");
     if (memory.communication() > 0) {
       part("received", memory.communication(), "gradients of other ranks under way");
+    }
+    List<FusedOperator> composed = plan.config().training().composedOperators();
+    if (!composed.isEmpty()) {
+      line(
+          "",
+          "not counted: what training.composed_operators (%s) take for a moment",
+          composed.stream()
+              .map(operator -> operator.name().toLowerCase(Locale.ROOT))
+              .collect(Collectors.joining(", ")));
     }
   }
 

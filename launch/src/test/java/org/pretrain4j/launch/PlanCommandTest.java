@@ -42,6 +42,22 @@ final class PlanCommandTest {
   }
 
   @Test
+  void memoryOfOperatorsThatAreSwitchedOffIsSaidToBeLeftOut() {
+    Path config = Path.of("..", "configs", "smollm3-3b.yaml").toAbsolutePath().normalize();
+    String without = "not counted: what training.composed_operators";
+    assertFalse(Cli.inside("plan", config.toString()).ok().out().contains(without));
+    Cli.Result result =
+        Cli.inside(
+                "plan",
+                config.toString(),
+                "--set",
+                "training.composed_operators=[swiglu, cross_entropy]")
+            .ok();
+    String line = without + " (swiglu, cross_entropy) take for a moment";
+    assertTrue(result.out().contains(line), result.toString());
+  }
+
+  @Test
   void tokensThatARunNeedsAreHeldAgainstWhatItsManifestsHold() throws Exception {
     TinyRun.write(temp);
     Cli.Result before = Cli.run(temp, "plan", TinyRun.CONFIG, "--gpus", "1").ok();

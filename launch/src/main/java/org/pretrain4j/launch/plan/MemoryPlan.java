@@ -66,7 +66,8 @@ public record MemoryPlan(
    * </ul>
    *
    * The fused pass keeps its memory between steps, for a last micro-batch with fewer rows once
-   * more. Where libtorch comes without MKL, it also takes b times one matrix of each shape.
+   * more. Where libtorch comes without MKL, it also takes b times one matrix of each shape. What
+   * training.composed_operators take for a moment is not counted.
    */
   public static MemoryPlan of(
       ModelConfig model, TrainingConfig training, ParallelismConfig parallelism, long ranks) {

@@ -35,6 +35,7 @@ final class ReferenceRun {
         microBatchSize,
         precision,
         kernels,
+        List.of(),
         ActivationCheckpointing.NONE,
         DeviceChoice.AUTO,
         true,

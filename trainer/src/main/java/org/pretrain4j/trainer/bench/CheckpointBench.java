@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 import org.pretrain4j.checkpoints.AsyncCheckpointer;
@@ -59,6 +60,7 @@ public final class CheckpointBench {
                 shape,
                 ScalarType.BFLOAT16,
                 Kernels.FUSED,
+                Set.of(),
                 ActivationCheckpointing.NONE,
                 Optional.empty(),
                 STEP_REPETITIONS)

@@ -4,10 +4,12 @@ import ai.djl.ndarray.NDManager;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -38,12 +40,14 @@ final class MeasuredStep implements AutoCloseable {
   record Sample(double seconds, Map<String, Double> phases) {}
 
   /**
+   * @param switchedOff fused operators that are composed
    * @param device to compute on; stays open
    */
   MeasuredStep(
       Shape shape,
       ScalarType type,
       Kernels kernels,
+      Set<FusedOperator> switchedOff,
       ActivationCheckpointing checkpointing,
       ComputeDevice device) {
     this.device = device;
@@ -56,7 +60,14 @@ final class MeasuredStep implements AutoCloseable {
     gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, operators);
     pass =
         Passes.of(
-            kernels, checkpointing, device, shape.model(), weights, type, shape.sequenceLength());
+            kernels,
+            switchedOff,
+            checkpointing,
+            device,
+            shape.model(),
+            weights,
+            type,
+            shape.sequenceLength());
     optimizer =
         shape.withOptimizer()
             ? new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, alone)

@@ -4,12 +4,14 @@ import ai.djl.ndarray.NDManager;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
@@ -30,6 +32,7 @@ import org.pretrain4j.trainer.sharding.ShardOperators;
  * @param shape model and micro-batch
  * @param type what is computed in
  * @param kernels how the pass is computed
+ * @param switchedOff fused operators that are composed
  * @param microBatches of a step over all ranks, dealt out as evenly as they go
  * @param bucketElements size of a bucket of gradients
  * @param sharding what a rank keeps of the gradients
@@ -40,6 +43,7 @@ public record RankBench(
     Shape shape,
     ScalarType type,
     Kernels kernels,
+    Set<FusedOperator> switchedOff,
     int microBatches,
     long bucketElements,
     GradientSharding sharding,
@@ -74,6 +78,7 @@ public record RankBench(
       try (TrainingPass pass =
           Passes.of(
               kernels,
+              switchedOff,
               ActivationCheckpointing.NONE,
               device,
               shape.model(),

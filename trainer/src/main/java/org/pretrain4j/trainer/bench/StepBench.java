@@ -8,12 +8,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.pretrain4j.trainer.bench.BenchReport.Baseline;
 import org.pretrain4j.trainer.bench.BenchReport.Drift;
 import org.pretrain4j.trainer.bench.MeasuredStep.Sample;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelFlops;
 
@@ -24,6 +27,7 @@ import org.pretrain4j.trainer.model.ModelFlops;
  * @param shape what to compute
  * @param type what it is computed in
  * @param kernels how the pass is computed
+ * @param switchedOff fused operators that are composed; the baseline has none
  * @param checkpointing what of the activations the step keeps; the baseline keeps all
  * @param baseline what it is held against
  * @param repetitions counted steps, after some that are not
@@ -32,6 +36,7 @@ public record StepBench(
     Shape shape,
     ScalarType type,
     Kernels kernels,
+    Set<FusedOperator> switchedOff,
     ActivationCheckpointing checkpointing,
     Optional<Kernels> baseline,
     int repetitions) {
@@ -64,12 +69,13 @@ public record StepBench(
    */
   public BenchReport run(ComputeDevice device) {
     try (NDManager manager = device.manager().newSubManager();
-        MeasuredStep step = new MeasuredStep(shape, type, kernels, checkpointing, device);
+        MeasuredStep step =
+            new MeasuredStep(shape, type, kernels, switchedOff, checkpointing, device);
         MeasuredStep other =
             baseline.isEmpty()
                 ? null
                 : new MeasuredStep(
-                    shape, type, baseline.get(), ActivationCheckpointing.NONE, device)) {
+                    shape, type, baseline.get(), Set.of(), ActivationCheckpointing.NONE, device)) {
       int size = device.gpu().isPresent() ? GPU_GEMM_SIZE : GEMM_SIZE;
       GemmPeak gemm = new GemmPeak(manager, device, type, size);
       return measure(step, other, gemm);
@@ -114,7 +120,7 @@ public record StepBench(
     return new BenchReport(
         shape.name(),
         type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
-        nameOf(kernels),
+        computedBy(),
         nameOf(checkpointing),
         shape.tokens(),
         median,
@@ -144,6 +150,16 @@ public record StepBench(
     double first = median(settled.subList(0, fifth));
     double last = median(settled.subList(settled.size() - fifth, settled.size()));
     return new Drift(settled.size(), last / first - 1, resident.getLast() - resident.get(SETTLING));
+  }
+
+  /** Such as {@code fused without norm, attention}. */
+  private String computedBy() {
+    return switchedOff.isEmpty()
+        ? nameOf(kernels)
+        : switchedOff.stream()
+            .sorted()
+            .map(StepBench::nameOf)
+            .collect(Collectors.joining(", ", nameOf(kernels) + " without ", ""));
   }
 
   private static String nameOf(Enum<?> choice) {

@@ -8,6 +8,7 @@
  *         Shape.named("135m"),
  *         ScalarType.BFLOAT16,
  *         Kernels.FUSED,
+ *         Set.of(),
  *         ActivationCheckpointing.NONE,
  *         Optional.of(Kernels.COMPOSED),
  *         5);

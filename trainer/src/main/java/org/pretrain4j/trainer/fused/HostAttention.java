@@ -45,7 +45,7 @@ final class HostAttention implements DocumentAttention {
 
   /** Work on tokens {@code [start, end)} of the flattened micro-batch, all of one document. */
   @FunctionalInterface
-  private interface DocumentWork {
+  interface DocumentWork {
     void run(int index, long start, long end);
   }
 
@@ -151,7 +151,7 @@ final class HostAttention implements DocumentAttention {
         });
   }
 
-  private static void forEachDocument(MicroBatch batch, DocumentWork work) {
+  static void forEachDocument(MicroBatch batch, DocumentWork work) {
     int index = 0;
     List<int[]> starts = batch.documentStarts();
     for (int row = 0; row < batch.rows(); row++) {

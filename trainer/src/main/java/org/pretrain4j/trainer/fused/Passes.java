@@ -1,9 +1,14 @@
 package org.pretrain4j.trainer.fused;
 
-import org.pretrain4j.trainer.cuda.CudaDevice;
+import ai.djl.ndarray.NDManager;
+import java.util.Set;
+import java.util.function.Function;
 import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.LayerwisePass;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -31,31 +36,56 @@ public final class Passes {
       ParameterStorage storage,
       ScalarType type,
       int sequenceLength) {
-    return switch (kernels) {
-      case FUSED -> fused(checkpointing, device, config, storage, type, sequenceLength);
-      case COMPOSED ->
-          new LayerwisePass(device.manager(), config, storage, checkpointing, type, sequenceLength);
-    };
+    return of(kernels, Set.of(), checkpointing, device, config, storage, type, sequenceLength);
   }
 
-  private static TrainingPass fused(
+  /**
+   * The same with some operators of the fused pass switched off.
+   *
+   * @param switchedOff operators that are composed in the fused pass, too
+   */
+  public static TrainingPass of(
+      Kernels kernels,
+      Set<FusedOperator> switchedOff,
       ActivationCheckpointing checkpointing,
       ComputeDevice device,
       ModelConfig config,
       ParameterStorage storage,
       ScalarType type,
       int sequenceLength) {
-    if (device.gpu().isEmpty()) {
-      return new FusedPass(
-          device.manager(), config, storage, checkpointing, type, sequenceLength, device.pool());
-    }
-    CudaDevice gpu = device.gpu().get();
-    return new FusedPass(
-        device.manager(),
-        config,
-        storage,
-        checkpointing,
-        type,
-        manager -> CudaOperators.of(manager, config, type, sequenceLength, gpu));
+    NDManager parent = device.manager();
+    Function<NDManager, FusedOperators> operators =
+        manager ->
+            ChosenOperators.of(
+                own(manager, device, config, type, sequenceLength),
+                switchedOff,
+                manager,
+                config,
+                type,
+                sequenceLength);
+    return switch (kernels) {
+      case FUSED -> new FusedPass(parent, config, storage, checkpointing, type, operators);
+      case COMPOSED ->
+          new LayerwisePass(parent, config, storage, checkpointing, type, sequenceLength);
+    };
+  }
+
+  /** The fused operators of the device. */
+  private static FusedOperators own(
+      NDManager manager,
+      ComputeDevice device,
+      ModelConfig config,
+      ScalarType type,
+      int sequenceLength) {
+    return device.gpu().isPresent()
+        ? CudaOperators.of(manager, config, type, sequenceLength, device.gpu().get())
+        : new HostOperators(
+            manager,
+            config,
+            type,
+            sequenceLength,
+            device.pool(),
+            MklGemm.of(type),
+            TileGemm.find());
   }
 }

@@ -16,6 +16,8 @@ public final class Operators {
   private static final int REDUCE_SUM = 2;
 
   private static final Operator EMBEDDING = Operator.of("aten::embedding", "");
+  private static final Operator EMBEDDING_GRADIENT =
+      Operator.of("aten::embedding_dense_backward", "");
   private static final Operator LINEAR = Operator.of("aten::linear", "");
   private static final Operator ATTENTION = Operator.of("aten::scaled_dot_product_attention", "");
   private static final Operator CROSS_ENTROPY = Operator.of("aten::cross_entropy_loss", "");
@@ -52,6 +54,24 @@ public final class Operators {
    */
   public static Tensor embedding(Tensor table, Tensor indices) {
     return EMBEDDING.on(table).tensor(indices).integer(-1).flag(false).flag(false).result();
+  }
+
+  /**
+   * Gradient of {@link #embedding} with respect to the table, for a backward pass by hand.
+   *
+   * @param gradient {@code [tokens, hidden]}
+   * @param indices {@code [tokens]}, int64
+   * @param vocabulary rows of the table
+   * @return {@code [vocabulary, hidden]}, of the gradient's type
+   */
+  public static Tensor embeddingGradient(Tensor gradient, Tensor indices, long vocabulary) {
+    return EMBEDDING_GRADIENT
+        .on(gradient)
+        .tensor(indices)
+        .integer(vocabulary)
+        .integer(-1)
+        .flag(false)
+        .result();
   }
 
   /**
@@ -312,6 +332,11 @@ public final class Operators {
   /** Sum, element by element, of two tensors of one type. */
   public static Tensor add(Tensor a, Tensor b) {
     return Tensor.adopt(a.add(b));
+  }
+
+  /** {@code sum += addend}, element by element; both of one type that DJL knows. */
+  public static void addTo(Tensor sum, Tensor addend) {
+    sum.addi(addend);
   }
 
   /** Sum with a number; for float32. */

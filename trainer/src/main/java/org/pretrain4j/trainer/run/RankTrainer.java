@@ -3,6 +3,7 @@ package org.pretrain4j.trainer.run;
 import ai.djl.ndarray.NDManager;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.DamagedCheckpointException;
 import org.pretrain4j.checkpoints.FlatLayout;
@@ -111,6 +112,7 @@ final class RankTrainer implements AutoCloseable {
     this.pass =
         Passes.of(
             config.training().kernels(),
+            Set.copyOf(config.training().composedOperators()),
             config.training().activationCheckpointing(),
             device,
             config.model(),

@@ -6,6 +6,7 @@ import org.pretrain4j.configuration.Default;
 import org.pretrain4j.configuration.Key;
 import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
 
 /** The size of a step and what it computes in. */
@@ -21,6 +22,11 @@ public record TrainingConfig(
                 + " products, or `composed` of libtorch's elementary operators")
         @Default("fused")
         Kernels kernels,
+    @Key(
+            "Operators of the fused pass that libtorch's elementary operators replace, one by one:"
+                + " slower, for measuring what each one gains or where one misbehaves")
+        @Default("[]")
+        List<FusedOperator> composedOperators,
     @Key(
             "What of each layer is not kept for the backward pass but computed again there, with the"
                 + " same gradients: `none`; `selected`, the hidden activations of the feed-forward"
@@ -53,6 +59,11 @@ public record TrainingConfig(
     checks.positive("global_batch_tokens", globalBatchTokens);
     checks.positive("micro_batch_size", microBatchSize);
     checks.notNegative("max_skipped_steps", maxSkippedSteps);
+    composedOperators = List.copyOf(composedOperators);
+    checks.require(
+        kernels == Kernels.FUSED || composedOperators.isEmpty(),
+        List.of("composed_operators", "kernels"),
+        "is set, but kernels: composed has no fused operators: remove one of the two");
     checks.present("device", device).present("loss_spikes", lossSpikes);
     checks.together(
         List.of("global_batch_tokens", "sequence_length"),

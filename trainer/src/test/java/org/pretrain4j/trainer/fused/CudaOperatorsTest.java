@@ -99,7 +99,7 @@ final class CudaOperatorsTest {
                   storage,
                   checkpointing,
                   type,
-                  scope -> operators(scope, config, type, gpu))) {
+                  scope -> operators(scope, config, type, gpu, 64))) {
         for (MicroBatch batch : batches) {
           host.run(batch, expected);
           emulated.run(batch, actual);
@@ -118,19 +118,23 @@ final class CudaOperatorsTest {
     assertEquals(tensors, Tensor.live());
   }
 
-  private static FusedOperators operators(
-      NDManager manager, ModelConfig config, ScalarType type, HostMemoryGpu gpu) {
+  static FusedOperators operators(
+      NDManager manager,
+      ModelConfig config,
+      ScalarType type,
+      HostMemoryGpu gpu,
+      int sequenceLength) {
     return new CudaOperators(
         manager,
         config,
-        64,
+        sequenceLength,
         gpu,
         new EmulatedLauncher(EmulatedLauncher.Order.SHUFFLED),
         new CublasProducts(new HostGemm(), type),
         staging -> new HostAttention(config, Optional.empty(), Optional.empty()));
   }
 
-  private static FlatStorage storage(
+  static FlatStorage storage(
       NDManager manager, ModelConfig config, Random random, ScalarType type) {
     FlatLayout layout = ModelLayout.of(config).parameters();
     Map<String, double[]> values = new HashMap<>();
@@ -146,7 +150,7 @@ final class CudaOperatorsTest {
   }
 
   /** Rows of several documents of random lengths, with the first token of each not a target. */
-  private static MicroBatch packed(Random random, int vocabulary, int rows, int length) {
+  static MicroBatch packed(Random random, int vocabulary, int rows, int length) {
     int[][] inputs = new int[rows][];
     int[][] targets = new int[rows][];
     List<int[]> starts = new ArrayList<>();
@@ -163,7 +167,7 @@ final class CudaOperatorsTest {
     return new MicroBatch(inputs, targets, starts);
   }
 
-  private static void assertClose(String what, double[] expected, double[] actual, double bound) {
+  static void assertClose(String what, double[] expected, double[] actual, double bound) {
     double error = 0;
     double norm = 0;
     for (int i = 0; i < expected.length; i++) {

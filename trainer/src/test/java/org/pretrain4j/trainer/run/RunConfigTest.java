@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -18,6 +19,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.pretrain4j.configuration.ConfigurationException;
 import org.pretrain4j.configuration.ConfigurationReader;
+import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.optim.ScheduleConfig;
 
 class RunConfigTest {
@@ -66,6 +68,19 @@ class RunConfigTest {
       message = message.replace("--set " + setting + ": ", "");
     }
     return message.replace(file + ":", "line ");
+  }
+
+  @Test
+  void fusedOperatorsAreSwitchedOffOneByOneAndOnlyWhereThereAreSome() {
+    TrainingConfig training = read("training.composed_operators=[norm, cross_entropy]").training();
+    assertEquals(
+        List.of(FusedOperator.NORM, FusedOperator.CROSS_ENTROPY), training.composedOperators());
+    String error = errorOf("training.kernels=composed", "training.composed_operators=[norm]");
+    assertTrue(
+        error.contains(
+            "training.composed_operators is set, but kernels: composed has no fused operators:"
+                + " remove one of the two"),
+        error);
   }
 
   @Test
@@ -169,6 +184,11 @@ class RunConfigTest {
         "training.micro_batch_size=0 | training.micro_batch_size is 0, expected a whole number of"
             + " at least 1",
         "training.precision=fp16 | training.precision is \"fp16\", expected one of bf16, fp32",
+        "training.composed_operators=[norms] | training.composed_operators[0] is \"norms\", expected"
+            + " one of embedding, norm, rotary, swiglu, attention, products, cross_entropy; did you"
+            + " mean norm?",
+        "training.composed_operators=norm | training.composed_operators is \"norm\", expected a list:"
+            + " write [a, b], or a line with '- ' for each element",
         "training.max_skipped_steps=-1 | training.max_skipped_steps is -1, expected a whole number"
             + " of at least 0",
         "optimizer.learning_rate=.nan | optimizer.learning_rate is .nan, expected a finite number"

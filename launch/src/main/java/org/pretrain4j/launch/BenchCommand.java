@@ -62,7 +62,7 @@ import picocli.CommandLine.Spec;
 final class BenchCommand implements Callable<Integer> {
   private static final List<String> DEFAULT_SHAPES = List.of("layer-3b", "135m-6-layers");
   private static final List<String> GPU_SHAPES = List.of("135m-4096", "3b-4096");
-  private static final String CHECKED_SHAPE = "135m-6-layers-packed";
+  private static final List<String> CHECKED_SHAPES = List.of("135m-6-layers-packed", "3b-2-layers");
 
   @Spec private CommandSpec spec;
   @Mixin private BenchStepOptions step;
@@ -154,7 +154,7 @@ final class BenchCommand implements Callable<Integer> {
   private int measure(ComputeDevice computes, Set<FusedOperator> switchedOff) throws IOException {
     boolean onGpu = computes.gpu().isPresent();
     out().println(computes.describe());
-    if (onGpu && !proves(computes)) {
+    if (onGpu && !CHECKED_SHAPES.stream().allMatch(name -> proves(computes, Shape.named(name)))) {
       return ExitCode.INTERNAL_ERROR.number();
     }
     List<String> defaults = onGpu ? GPU_SHAPES : DEFAULT_SHAPES;
@@ -189,8 +189,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   /** Prints what the check gives, and whether it is within the tolerances. */
-  private boolean proves(ComputeDevice computes) {
-    Shape shape = Shape.named(CHECKED_SHAPE);
+  private boolean proves(ComputeDevice computes, Shape shape) {
     out().println("numerics, " + shape.description() + ", bf16 here against fp32 on the CPU:");
     out().flush();
     DeviceCheck.Report report = new DeviceCheck(computes, shape).run();
@@ -207,6 +206,9 @@ final class BenchCommand implements Callable<Integer> {
         report.gradientError(),
         report.gradient(),
         DeviceCheck.GRADIENT_TOLERANCE);
+    line(
+        "%-18s off by %.2g in the L2 norm, at most %.2g",
+        "AdamW", report.updateError(), DeviceCheck.UPDATE_TOLERANCE);
     if (!report.passes()) {
       out().println("error: the GPU's numbers are outside of the tolerances; nothing was measured");
       out().flush();
@@ -215,6 +217,11 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private void printMfu(CudaDevice gpu, BenchReport report) {
+    line(
+        "%-18s %s of %s, as the driver counts, with what libtorch keeps for later",
+        "GPU's memory",
+        HumanUnits.bytes(report.deviceMemoryBytes()),
+        HumanUnits.bytes(gpu.driver().totalMemory()));
     double flops = report.flopsPerToken() * report.tokensPerSecond();
     Optional<Gpu> known = Gpu.ofDriver(gpu.driver().name());
     line(

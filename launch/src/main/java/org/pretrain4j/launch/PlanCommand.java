@@ -177,6 +177,11 @@ final class PlanCommand implements Callable<Integer> {
               .map(operator -> operator.name().toLowerCase(Locale.ROOT))
               .collect(Collectors.joining(", ")));
     }
+    line(
+        "",
+        "%s",
+        "counted as the CPU's kernels need it; leave room on a GPU for CUDA's context, the"
+            + " workspaces of cuBLAS and flash attention, NCCL's buffers, and what libtorch keeps");
   }
 
   private void part(String name, long bytes, String what) {

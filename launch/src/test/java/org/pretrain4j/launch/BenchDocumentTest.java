@@ -35,6 +35,7 @@ final class BenchDocumentTest {
         1e8,
         Map.of("forward", 0.25),
         1L << 30,
+        2L << 30,
         0.01,
         new BenchReport.Drift(400, 0.01, 4096),
         new BenchReport.Baseline("composed", 1, 500, 2));

@@ -17,7 +17,9 @@ import java.util.Map;
  *     peak measured beside it
  * @param flopsPerToken by {@link org.pretrain4j.trainer.model.ModelFlops#FORMULA}
  * @param phaseSeconds time by phase
- * @param peakMemoryBytes largest resident set of the process so far
+ * @param peakMemoryBytes largest resident set of the process so far, on the host
+ * @param deviceMemoryBytes of the GPU in use after the steps, by all processes, as the driver
+ *     counts; null on the CPU
  * @param garbageCollectionSeconds time of the heap's collector during all counted steps
  * @param drift whether steps became slower; null where there were too few to tell
  * @param baseline the same step computed otherwise, in turns with this one; or null
@@ -35,6 +37,7 @@ public record BenchReport(
     double flopsPerToken,
     Map<String, Double> phaseSeconds,
     long peakMemoryBytes,
+    Long deviceMemoryBytes,
     double garbageCollectionSeconds,
     Drift drift,
     Baseline baseline) {

@@ -2,11 +2,15 @@ package org.pretrain4j.trainer.bench;
 
 import ai.djl.ndarray.NDManager;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import org.pretrain4j.checkpoints.FlatRange;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.libtorch.Operators;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
@@ -14,13 +18,18 @@ import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.ParameterStorage;
 import org.pretrain4j.trainer.model.TrainingPass;
+import org.pretrain4j.trainer.optim.AdamWSettings;
+import org.pretrain4j.trainer.optim.WeightDecayRange;
+import org.pretrain4j.trainer.parallel.ElementType;
+import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.sharding.Buckets;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
+import org.pretrain4j.trainer.sharding.ShardOperators;
 
 /**
  * Whether a device computes what it should: loss and gradients of one pass in bfloat16 on it,
  * against the same pass in float32 on the CPU, from the same weights (rounded to bfloat16 once) and
- * the same tokens.
+ * the same tokens; and what AdamW makes of these gradients on it and on the CPU.
  */
 public final class DeviceCheck {
   /** Of the loss, relative. */
@@ -29,6 +38,12 @@ public final class DeviceCheck {
   /** Of each parameter's gradient: the L2 norm of the difference over its own. */
   public static final double GRADIENT_TOLERANCE = 5e-2;
 
+  /** Of what AdamW makes of the same values, relative in the L2 norm. */
+  public static final double UPDATE_TOLERANCE = 1e-6;
+
+  private static final AdamWSettings ADAM_W = new AdamWSettings(0.9, 0.95, 1e-8);
+  private static final double WEIGHT_DECAY = 0.1;
+  private static final double LEARNING_RATE = 1e-3;
   private static final long SEED = 6;
   private static final long BUCKET_ELEMENTS = 25_000_000;
 
@@ -44,17 +59,25 @@ public final class DeviceCheck {
    * @param lossError relative
    * @param gradient name of the one that is off the most
    * @param gradientError relative in the L2 norm
+   * @param updateError of the parameter that is off the most after one update by AdamW
    */
   public record Report(
-      double expectedLoss, double loss, double lossError, String gradient, double gradientError) {
+      double expectedLoss,
+      double loss,
+      double lossError,
+      String gradient,
+      double gradientError,
+      double updateError) {
 
     /** Whether all is within the tolerances; what is not a number is not. */
     public boolean passes() {
-      return lossError <= LOSS_TOLERANCE && gradientError <= GRADIENT_TOLERANCE;
+      return lossError <= LOSS_TOLERANCE
+          && gradientError <= GRADIENT_TOLERANCE
+          && updateError <= UPDATE_TOLERANCE;
     }
   }
 
-  private record Result(double loss, Map<String, float[]> gradients) {}
+  record Result(double loss, Map<String, float[]> gradients) {}
 
   /**
    * @param device that is to be checked; stays open
@@ -69,24 +92,64 @@ public final class DeviceCheck {
   /** Runs both passes and compares. */
   public Report run() {
     Result actual = pass(device, ScalarType.BFLOAT16);
-    Result expected;
     try (ComputeDevice host = ComputeDevice.host(device.pool().threads())) {
-      expected = pass(host, ScalarType.FLOAT32);
+      double updates = updateError(host, actual.gradients());
+      return report(pass(host, ScalarType.FLOAT32), actual, updates);
     }
+  }
+
+  static Report report(Result expected, Result actual, double updateError) {
     String worst = "";
     double error = 0;
     for (Map.Entry<String, float[]> gradient : expected.gradients().entrySet()) {
       double own = error(gradient.getValue(), actual.gradients().get(gradient.getKey()));
-      if (!(own <= error)) { // so that NaN is the worst
+      if (!Double.isNaN(error) && !(own <= error)) { // so that NaN is the worst, and stays
         error = own;
         worst = gradient.getKey();
       }
     }
     double lossError = Math.abs(actual.loss() - expected.loss()) / expected.loss();
-    return new Report(expected.loss(), actual.loss(), lossError, worst, error);
+    return new Report(expected.loss(), actual.loss(), lossError, worst, error, updateError);
   }
 
-  private Result pass(ComputeDevice where, ScalarType type) {
+  private double updateError(ComputeDevice host, Map<String, float[]> gradients) {
+    double worst = 0;
+    try (ShardOperators there = ShardOperators.of(device);
+        ShardOperators here = ShardOperators.of(host)) {
+      for (float[] gradient : gradients.values()) {
+        float[] expected = update(here, host.manager(), gradient);
+        double error = error(expected, update(there, device.manager(), gradient));
+        worst = Math.max(worst, error); // NaN stays
+      }
+    }
+    return worst;
+  }
+
+  /** What one update makes of weights that are, for want of others, the gradient itself. */
+  private float[] update(ShardOperators operators, NDManager parent, float[] gradient) {
+    try (NDManager scope = parent.newSubManager()) {
+      Tensor weights = Tensor.of(scope, gradient, gradient.length);
+      operators.update(
+          ADAM_W,
+          new ShardOperators.State(
+              flat(weights),
+              flat(Tensor.zeros(scope, ScalarType.FLOAT32, gradient.length)),
+              flat(Tensor.zeros(scope, ScalarType.FLOAT32, gradient.length)),
+              flat(Tensor.of(scope, gradient, gradient.length)),
+              Optional.empty()),
+          List.of(new WeightDecayRange(new FlatRange(0, gradient.length), WEIGHT_DECAY)),
+          1,
+          LEARNING_RATE,
+          1.0 / batch.targetCount());
+      return RecordedGradients.values(weights);
+    }
+  }
+
+  private static FlatBuffer flat(Tensor tensor) {
+    return new FlatBuffer(tensor.address(), tensor.elements(), ElementType.FLOAT32);
+  }
+
+  Result pass(ComputeDevice where, ScalarType type) {
     Buckets buckets = Buckets.of(ModelLayout.of(shape.model()), 1, BUCKET_ELEMENTS);
     try (NDManager manager = where.manager().newSubManager()) {
       ParameterBuffer rounded = new ParameterBuffer(manager, buckets, ScalarType.BFLOAT16);

@@ -43,13 +43,15 @@ final class RecordedGradients implements GradientSink {
 
   /** Name and values of each, on the host. */
   void forEach(BiConsumer<String, float[]> action) {
-    sums.forEach(
-        (parameter, sum) -> {
-          try (NDManager host = Managers.host()) {
-            Tensor copy = Tensor.empty(host, ScalarType.FLOAT32, sum.elements());
-            copy.copyFrom(sum.view(host, 0, sum.elements()));
-            action.accept(parameter.name(), copy.segment().toArray(ValueLayout.JAVA_FLOAT));
-          }
-        });
+    sums.forEach((parameter, sum) -> action.accept(parameter.name(), values(sum)));
+  }
+
+  /** Values of a float32 tensor, on the host. */
+  static float[] values(Tensor tensor) {
+    try (NDManager host = Managers.host()) {
+      Tensor copy = Tensor.empty(host, ScalarType.FLOAT32, tensor.elements());
+      copy.copyFrom(tensor.view(host, 0, tensor.elements()));
+      return copy.segment().toArray(ValueLayout.JAVA_FLOAT);
+    }
   }
 }

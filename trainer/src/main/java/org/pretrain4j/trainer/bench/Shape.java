@@ -99,6 +99,14 @@ public record Shape(
               4096,
               true),
           new Shape(
+              "3b-2-layers",
+              "two layers of the 3B with its head of 128,256, 1 x 1024 tokens of documents of 500",
+              smolLm3(128_256, 2048, 11_008, 2, 16, 4),
+              1,
+              1024,
+              500,
+              false),
+          new Shape(
               "tiny",
               "a model of a minute, 4 x 256 tokens, with the optimizer",
               smolLm3(320, 128, 384, 4, 4, 2),

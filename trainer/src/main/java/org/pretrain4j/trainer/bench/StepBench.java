@@ -78,11 +78,12 @@ public record StepBench(
                     shape, type, baseline.get(), Set.of(), ActivationCheckpointing.NONE, device)) {
       int size = device.gpu().isPresent() ? GPU_GEMM_SIZE : GEMM_SIZE;
       GemmPeak gemm = new GemmPeak(manager, device, type, size);
-      return measure(step, other, gemm);
+      return measure(device, step, other, gemm);
     }
   }
 
-  private BenchReport measure(MeasuredStep step, MeasuredStep other, GemmPeak gemm) {
+  private BenchReport measure(
+      ComputeDevice device, MeasuredStep step, MeasuredStep other, GemmPeak gemm) {
     double flops = ModelFlops.perToken(shape.model(), shape.sequenceLength()) * shape.tokens();
     List<Double> seconds = new ArrayList<>();
     List<Double> peaks = new ArrayList<>();
@@ -130,6 +131,7 @@ public record StepBench(
         flops / shape.tokens(),
         phaseSeconds,
         PeakMemory.bytes(),
+        device.gpu().map(gpu -> gpu.driver().usedMemory()).orElse(null),
         collecting,
         drift(seconds, resident),
         baseline.isEmpty()

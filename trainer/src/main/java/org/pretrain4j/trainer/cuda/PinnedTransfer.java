@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.cuda;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
 
@@ -9,7 +10,7 @@ import java.util.function.Consumer;
  * time.
  */
 public final class PinnedTransfer implements AutoCloseable {
-  /** Of each of the two buffers that an array is read through. */
+  /** Bytes of each of the two buffers that every array goes through. */
   private static final long PIECE = 16L << 20;
 
   private final GpuDriver gpu;
@@ -18,7 +19,6 @@ public final class PinnedTransfer implements AutoCloseable {
   private final long computed;
   private final long[] copied;
   private final MemorySegment[] pinned = new MemorySegment[2];
-  private MemorySegment filled;
 
   /** Pinned memory is taken when it is first needed. */
   public PinnedTransfer(GpuDriver gpu) {
@@ -36,20 +36,25 @@ public final class PinnedTransfer implements AutoCloseable {
   /**
    * Puts values into the GPU's memory, before anything that enters the default stream afterwards.
    *
-   * @param values writes all of them to the pinned memory that it is given
+   * @param values writes all of them to the host's memory that it is given, from any threads
    */
   public synchronized void fill(long address, long bytes, Consumer<MemorySegment> values) {
-    if (filled == null || filled.byteSize() < bytes) {
-      if (filled != null) {
-        gpu.freePinned(filled);
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment memory = arena.allocate(bytes, Long.BYTES);
+      values.accept(memory);
+      afterKernels();
+      long pieces = Math.ceilDiv(bytes, piece);
+      for (long i = 0; i < pieces; i++) {
+        // One piece is copied within the host while the one before goes to the GPU.
+        int buffer = (int) (i % 2);
+        MemorySegment part = memory.asSlice(i * piece, Math.min(piece, bytes - i * piece));
+        gpu.await(copied[buffer]);
+        MemorySegment staged = pinned(buffer).asSlice(0, part.byteSize()).copyFrom(part);
+        gpu.copyToGpu(address + i * piece, staged, stream);
+        gpu.record(copied[buffer], stream);
       }
-      filled = gpu.allocatePinned(bytes);
+      gpu.synchronize(stream);
     }
-    MemorySegment memory = filled.asSlice(0, bytes);
-    values.accept(memory);
-    afterKernels();
-    gpu.copyToGpu(address, memory, stream);
-    gpu.synchronize(stream);
   }
 
   /**
@@ -95,7 +100,7 @@ public final class PinnedTransfer implements AutoCloseable {
   @Override
   public synchronized void close() {
     gpu.synchronize(stream);
-    for (MemorySegment memory : new MemorySegment[] {pinned[0], pinned[1], filled}) {
+    for (MemorySegment memory : pinned) {
       if (memory != null) {
         gpu.freePinned(memory);
       }

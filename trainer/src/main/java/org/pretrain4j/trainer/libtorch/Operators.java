@@ -13,6 +13,7 @@ import java.util.List;
  * Results belong to the first tensor's manager.
  */
 public final class Operators {
+  private static final int REDUCE_NOT = 0;
   private static final int REDUCE_SUM = 2;
 
   private static final Operator EMBEDDING = Operator.of("aten::embedding", "");
@@ -299,11 +300,27 @@ public final class Operators {
    * @return a scalar of the logits' type
    */
   public static Tensor crossEntropySum(Tensor logits, Tensor targets, long ignoreIndex) {
+    return crossEntropy(logits, targets, ignoreIndex, REDUCE_SUM);
+  }
+
+  /**
+   * The cross entropy of each row, 0 where the target is {@code ignoreIndex}.
+   *
+   * @param logits {@code [tokens, vocabulary]}
+   * @param targets {@code [tokens]}, int64
+   * @return {@code [tokens]}, of the logits' type
+   */
+  public static Tensor crossEntropyOfEach(Tensor logits, Tensor targets, long ignoreIndex) {
+    return crossEntropy(logits, targets, ignoreIndex, REDUCE_NOT);
+  }
+
+  private static Tensor crossEntropy(
+      Tensor logits, Tensor targets, long ignoreIndex, long reduction) {
     return CROSS_ENTROPY
         .on(logits)
         .tensor(targets)
         .none()
-        .integer(REDUCE_SUM)
+        .integer(reduction)
         .integer(ignoreIndex)
         .real(0)
         .result();

@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.pretrain4j.checkpoints.FlatLayout;
@@ -88,12 +89,16 @@ public final class InferenceModel implements AutoCloseable {
   }
 
   /**
-   * Log-likelihoods of the targets, in nats. The logits of a few positions are in memory at a time,
-   * and their sums are in float64.
+   * Log-likelihoods of the targets, in nats. The logits of a few positions are in memory at a time;
+   * on the host their sums are in float64, on a GPU libtorch takes them there, in float32.
    *
    * @return {@code [rows * sequence]}, 0 where a target is masked
    */
   public double[] targetLogProbabilities(MicroBatch batch) {
+    return targetLogProbabilities(batch, manager.getDevice().isGpu());
+  }
+
+  double[] targetLogProbabilities(MicroBatch batch, boolean onDevice) {
     int[] targets = batch.flatTargets();
     double[] result = new double[targets.length];
     int width = config.hiddenSize();
@@ -106,8 +111,12 @@ public final class InferenceModel implements AutoCloseable {
         if (anyTarget(targets, from, length)) {
           try (NDManager part = scope.newSubManager()) {
             Tensor some = hidden.view(part, (long) from * width, 1, length, width);
-            float[] logits = toFloats(project(parameters, some));
-            addLogProbabilities(logits, targets, from, length, result);
+            Tensor logits = project(parameters, some);
+            if (onDevice) {
+              addOnDevice(part, logits, targets, from, length, result);
+            } else {
+              addLogProbabilities(toFloats(logits), targets, from, length, result);
+            }
           }
         }
       }
@@ -122,6 +131,21 @@ public final class InferenceModel implements AutoCloseable {
       }
     }
     return false;
+  }
+
+  /** Only one number a position leaves the device. */
+  private void addOnDevice(
+      NDManager part, Tensor logits, int[] targets, int from, int length, double[] into) {
+    long[] wanted = Arrays.stream(targets, from, from + length).asLongStream().toArray();
+    Tensor rows = logits.view(part, 0, length, config.vocabSize());
+    Tensor losses =
+        Operators.crossEntropyOfEach(rows, Tensor.of(part, wanted, length), MicroBatch.MASKED);
+    float[] values = toFloats(losses);
+    for (int i = 0; i < length; i++) {
+      if (targets[from + i] != MicroBatch.MASKED) {
+        into[from + i] = -values[i];
+      }
+    }
   }
 
   private void addLogProbabilities(

@@ -15,6 +15,7 @@ import java.util.Set;
  */
 public final class HostMemoryGpu implements GpuDriver {
   private final Map<Long, Arena> memory = new HashMap<>();
+  private final Map<Long, Long> sizes = new HashMap<>();
   private final Set<Long> handles = new HashSet<>();
   private long next = 1;
 
@@ -27,6 +28,11 @@ public final class HostMemoryGpu implements GpuDriver {
   /** Memory, events and streams that were not given back. */
   public int live() {
     return memory.size() + handles.size();
+  }
+
+  /** Of all memory that was not given back, the GPU's and pinned. */
+  public long bytes() {
+    return sizes.values().stream().mapToLong(Long::longValue).sum();
   }
 
   @Override
@@ -121,11 +127,13 @@ public final class HostMemoryGpu implements GpuDriver {
     Arena arena = Arena.ofShared();
     MemorySegment segment = arena.allocate(bytes, 256);
     memory.put(segment.address(), arena);
+    sizes.put(segment.address(), bytes);
     return segment;
   }
 
   private void give(long address) {
     Arena arena = memory.remove(address);
+    sizes.remove(address);
     if (arena == null) {
       throw new IllegalStateException("no such memory, or given back twice: " + address);
     }

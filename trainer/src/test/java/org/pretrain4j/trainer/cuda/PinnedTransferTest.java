@@ -41,15 +41,17 @@ final class PinnedTransferTest {
   }
 
   @Test
-  void memoryForFillingGrowsAndIsKept() {
+  void noMorePinnedMemoryIsKeptThanTwoPieces() {
     HostMemoryGpu gpu = new HostMemoryGpu();
     long device = gpu.allocate(3 * PIECE);
     try (PinnedTransfer transfer = new PinnedTransfer(gpu, PIECE)) {
+      int before = gpu.live();
       transfer.fill(device, PIECE, memory -> memory.fill((byte) 1));
-      int live = gpu.live();
       transfer.fill(device, 3 * PIECE, memory -> memory.fill((byte) 2));
       transfer.fill(device, 1, memory -> memory.fill((byte) 3));
-      assertEquals(live, gpu.live());
+      assertEquals(before + 2, gpu.live());
+      assertEquals(1 + 3 + 1, gpu.streamedCopies);
+      assertEquals(3 * PIECE + 2 * PIECE, gpu.bytes());
       MemorySegment target = Arena.ofAuto().allocate(3);
       transfer.read(device, target);
       assertArrayEquals(new byte[] {3, 2, 2}, target.toArray(ValueLayout.JAVA_BYTE));

@@ -1,0 +1,54 @@
+package org.pretrain4j.trainer.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+
+/** The check of a GPU, with the CPU in its place. */
+final class DeviceCheckTest {
+  private static final String SPOILT = "model.layers.1.mlp.down_proj.weight";
+
+  @Test
+  void theCpuInBfloat16PassesAgainstItselfInFloat32() {
+    try (ComputeDevice device = ComputeDevice.host(1)) {
+      DeviceCheck.Report report = new DeviceCheck(device, Shape.named("tiny")).run();
+      assertTrue(report.passes(), report.toString());
+      assertTrue(report.gradientError() > 0, "bf16 is not fp32: " + report);
+      assertEquals(0, report.updateError());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {1.1f, -1, 0, Float.NaN})
+  void oneSpoiltGradientFailsAndIsNamed(float factor) {
+    try (ComputeDevice device = ComputeDevice.host(1)) {
+      DeviceCheck check = new DeviceCheck(device, Shape.named("tiny"));
+      DeviceCheck.Result expected = check.pass(device, ScalarType.FLOAT32);
+      Map<String, float[]> gradients = new HashMap<>(expected.gradients());
+      float[] spoilt = gradients.get(SPOILT).clone();
+      for (int i = 0; i < spoilt.length; i++) {
+        spoilt[i] *= factor;
+      }
+      gradients.put(SPOILT, spoilt);
+      DeviceCheck.Report report =
+          DeviceCheck.report(expected, new DeviceCheck.Result(expected.loss(), gradients), 0);
+      assertFalse(report.passes(), report.toString());
+      assertEquals(SPOILT, report.gradient());
+    }
+  }
+
+  @Test
+  void anUpdateThatIsOffOrNotANumberFails() {
+    assertTrue(new DeviceCheck.Report(1, 1, 0, "", 0, 1e-7).passes());
+    assertFalse(new DeviceCheck.Report(1, 1, 0, "", 0, 1e-5).passes());
+    assertFalse(new DeviceCheck.Report(1, 1, 0, "", 0, Double.NaN).passes());
+  }
+}

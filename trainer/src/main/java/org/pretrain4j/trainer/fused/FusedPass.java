@@ -37,6 +37,7 @@ public final class FusedPass implements TrainingPass {
   private final Weight embedding;
   private final List<FusedLayer> layers = new ArrayList<>();
   private final FusedHead head;
+  private final long mostChunkTokens;
   private final Map<Long, Workspace> workspaces = new HashMap<>();
   private final PhaseClock clock = new PhaseClock();
 
@@ -101,6 +102,22 @@ public final class FusedPass implements TrainingPass {
       ActivationCheckpointing checkpointing,
       ScalarType type,
       Function<NDManager, FusedOperators> operators) {
+    this(
+        parent, config, storage, checkpointing, type, operators, Workspace.mostChunkTokens(config));
+  }
+
+  /**
+   * @param mostChunkTokens tokens whose logits are there at once
+   */
+  FusedPass(
+      NDManager parent,
+      ModelConfig config,
+      ParameterStorage storage,
+      ActivationCheckpointing checkpointing,
+      ScalarType type,
+      Function<NDManager, FusedOperators> operators,
+      long mostChunkTokens) {
+    this.mostChunkTokens = mostChunkTokens;
     this.manager = parent.newSubManager();
     this.config = config;
     this.checkpointing = checkpointing;
@@ -135,7 +152,8 @@ public final class FusedPass implements TrainingPass {
                     checkpointing,
                     type,
                     operators.products().inputGradientType(),
-                    count));
+                    count,
+                    mostChunkTokens));
     operators.begin(batch);
     Activation first = layers.isEmpty() ? space.output : space.layers.getFirst().input;
     operators.embed(embedding.value(), first);

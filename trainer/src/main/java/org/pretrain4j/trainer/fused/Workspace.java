@@ -49,7 +49,8 @@ final class Workspace {
       ActivationCheckpointing checkpointing,
       ScalarType type,
       ScalarType inputGradientType,
-      long tokens) {
+      long tokens,
+      long mostChunkTokens) {
     long hidden = config.hiddenSize();
     long width = (long) config.numAttentionHeads() * config.headDim();
     long keyWidth = (long) config.numKeyValueHeads() * config.headDim();
@@ -63,10 +64,14 @@ final class Workspace {
     attendedGradient = Activation.allocate(manager, type, tokens, width);
     qkvGradient = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
     finalScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
-    long most = Math.max(LEAST_CHUNK_TOKENS, LOGITS_ELEMENTS / config.vocabSize());
     // Chunks of one size, as a product of few rows is slower.
-    long chunk = Math.ceilDiv(tokens, Math.ceilDiv(tokens, most));
+    long chunk = Math.ceilDiv(tokens, Math.ceilDiv(tokens, mostChunkTokens));
     logits = Activation.allocate(manager, type, chunk, config.vocabSize());
+  }
+
+  /** Most tokens whose logits are there at once. */
+  static long mostChunkTokens(ModelConfig config) {
+    return Math.max(LEAST_CHUNK_TOKENS, LOGITS_ELEMENTS / config.vocabSize());
   }
 
   /** States that share the memory of what is computed again; it holds that of the latest layer. */

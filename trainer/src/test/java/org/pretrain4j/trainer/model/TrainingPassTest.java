@@ -16,6 +16,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.checkpoints.FlatLayout;
+import org.pretrain4j.trainer.fused.ChunkedPass;
 import org.pretrain4j.trainer.fused.FusedPass;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
@@ -63,6 +64,10 @@ final class TrainingPassTest {
     "fused, 3, 1, 2, true, FLOAT32, 1e-5",
     "fused, 4, 2, 4, true, BFLOAT16, 5e-2",
     "fused, 2, 1, 2, false, BFLOAT16, 5e-2",
+    "fused in chunks, 4, 2, 4, true, FLOAT32, 1e-5",
+    "fused in chunks, 2, 4, 0, false, FLOAT32, 1e-5",
+    "fused in chunks, 4, 2, 4, true, BFLOAT16, 5e-2",
+    "fused in chunks without MKL, 4, 2, 4, true, FLOAT32, 1e-5",
     "fused without MKL, 4, 2, 4, true, FLOAT32, 1e-5",
     "fused without MKL, 2, 4, 0, false, FLOAT32, 1e-5",
     "fused without tiles, 4, 2, 4, true, BFLOAT16, 5e-2",
@@ -245,6 +250,8 @@ final class TrainingPassTest {
     return switch (kind) {
       case "composed" -> new LayerwisePass(manager, config, storage, checkpointing, type, LENGTH);
       case "fused" -> new FusedPass(manager, config, storage, checkpointing, type, LENGTH, pool);
+      case "fused in chunks" -> inChunks(config, storage, type, MklGemm.of(type));
+      case "fused in chunks without MKL" -> inChunks(config, storage, type, Optional.empty());
       default ->
           new FusedPass(
               manager,
@@ -257,6 +264,12 @@ final class TrainingPassTest {
               kind.endsWith("tiles") ? MklGemm.of(type) : Optional.empty(),
               Optional.empty());
     };
+  }
+
+  /** Six chunks of the head have seven of the 48 tokens, the last one six. */
+  private TrainingPass inChunks(
+      ModelConfig config, ParameterStorage storage, ScalarType type, Optional<MklGemm> gemm) {
+    return ChunkedPass.of(manager, config, storage, type, LENGTH, pool, gemm, 7);
   }
 
   private static ModelConfig config(int layers, int kvHeads, int interval, boolean tied) {

@@ -2,7 +2,6 @@ package org.pretrain4j.launch;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,7 +23,6 @@ import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;
-import org.pretrain4j.trainer.model.ModelFlops;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -121,6 +119,13 @@ final class BenchCommand implements Callable<Integer> {
           "Measure nothing: compare two reports that --json wrote, the earlier one first.")
   private List<Path> compared = List.of();
 
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description =
+          "Threads of libtorch and of the vector code (default: as many as there are processors).")
+  private Integer threads;
+
   /** What a step may be held against. */
   private enum Baseline {
     EAGER(Kernels.COMPOSED),
@@ -144,21 +149,37 @@ final class BenchCommand implements Callable<Integer> {
     if (repetitions < 1) {
       throw new UserException("--repetitions is " + repetitions + ", expected at least 1");
     }
+    if (threads != null && threads < 1) {
+      throw new UserException("--threads is " + threads + ", expected at least 1");
+    }
     Set<FusedOperator> switchedOff = step.composedOperators();
-    int threads = Runtime.getRuntime().availableProcessors();
-    try (ComputeDevice computes = ComputeDevice.open(device, 0, threads, System.getenv())) {
-      return measure(computes, switchedOff);
+    if (baseline != null && baseline.kernels == step.kernels() && switchedOff.isEmpty()) {
+      throw new UserException(
+          String.format(
+                  "--baseline %s is what --kernels %s computes; leave one of the two out",
+                  baseline, step.kernels())
+              .toLowerCase(Locale.ROOT));
+    }
+    List<Shape> named = shapes.stream().map(Shape::named).toList();
+    JsonReport json = new JsonReport(step.json());
+    int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    try (ComputeDevice computes = ComputeDevice.open(device, 0, count, System.getenv())) {
+      return measure(computes, switchedOff, named, json);
     }
   }
 
-  private int measure(ComputeDevice computes, Set<FusedOperator> switchedOff) throws IOException {
+  private int measure(
+      ComputeDevice computes,
+      Set<FusedOperator> switchedOff,
+      List<Shape> named,
+      JsonReport json) {
     boolean onGpu = computes.gpu().isPresent();
     out().println(computes.describe());
     if (onGpu && !CHECKED_SHAPES.stream().allMatch(name -> proves(computes, Shape.named(name)))) {
       return ExitCode.INTERNAL_ERROR.number();
     }
     List<String> defaults = onGpu ? GPU_SHAPES : DEFAULT_SHAPES;
-    List<Shape> chosen = (shapes.isEmpty() ? defaults : shapes).stream().map(Shape::named).toList();
+    List<Shape> chosen = named.isEmpty() ? defaults.stream().map(Shape::named).toList() : named;
     List<BenchReport> reports = new ArrayList<>();
     for (Shape shape : chosen) {
       out().println(shape.name() + ": " + shape.description());
@@ -178,13 +199,11 @@ final class BenchCommand implements Callable<Integer> {
       print(report);
       computes.gpu().ifPresent(gpu -> printMfu(gpu, report));
       reports.add(report);
+      json.write(
+          new BenchDocument(
+              Pretrain4j.Version.program(), Shape.FORMULA, Machine.here(computes), reports));
     }
-    out().println(ModelFlops.FORMULA);
-    if (step.json() != null) {
-      BenchDocument document =
-          new BenchDocument(ModelFlops.FORMULA, Machine.here(computes), reports);
-      Files.writeString(step.json(), JsonOutput.of(document) + System.lineSeparator());
-    }
+    out().println(Shape.FORMULA);
     return ExitCode.OK.number();
   }
 
@@ -250,7 +269,13 @@ final class BenchCommand implements Callable<Integer> {
     line(
         "%-18s %.1f%% of %.1f GFLOP/s",
         "share of peak", 100 * report.shareOfPeak(), report.gemmPeakFlops() / 1e9);
-    line("%-18s %s", "peak memory", HumanUnits.bytes(report.peakMemoryBytes()));
+    line(
+        "%-18s %s of the %s",
+        "peak memory",
+        HumanUnits.bytes(report.peakMemoryBytes()),
+        report.peakMemoryOf().equals(BenchReport.OF_STEP)
+            ? "step, on the host"
+            : "process so far, on the host");
     for (Map.Entry<String, Double> phase : report.phaseSeconds().entrySet()) {
       line(
           "%-18s %.3f s, %.0f%%",

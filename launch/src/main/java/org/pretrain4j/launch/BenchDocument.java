@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.BenchReport;
@@ -16,11 +17,12 @@ import org.pretrain4j.trainer.bench.Machine;
 /**
  * What {@code bench --json} writes and {@code bench --compare} reads.
  *
+ * @param version of this program
  * @param formula of the operations of a token
  * @param machine that was measured
  * @param reports by shape
  */
-record BenchDocument(String formula, Machine machine, List<BenchReport> reports) {
+record BenchDocument(String version, String formula, Machine machine, List<BenchReport> reports) {
 
   /**
    * Reads one.
@@ -41,50 +43,93 @@ record BenchDocument(String formula, Machine machine, List<BenchReport> reports)
     }
   }
 
-  /** A table of what both measured, the second over the first. */
+  /**
+   * What both measured of the same shape in the same way, the second over the first; and what only
+   * one of them did. What was measured several times is paired in its order.
+   */
   static List<String> compare(BenchDocument before, BenchDocument after) {
     List<String> lines = new ArrayList<>();
     if (!before.machine().equals(after.machine())) {
       lines.add("The machines differ: " + before.machine() + " and " + after.machine());
     }
-    TextTable table =
-        new TextTable(
-            "shape",
-            "kernels",
-            " tokens/s",
-            " then",
-            " ratio",
-            " share",
-            " then",
-            " memory",
-            " then");
+    TextTable table = new TextTable("shape", "what", " before", " after", " ratio");
+    List<String> alone = new ArrayList<>();
+    List<BenchReport> left = new ArrayList<>(after.reports());
     for (BenchReport first : before.reports()) {
       Optional<BenchReport> match =
-          after.reports().stream()
-              .filter(report -> report.shape().equals(first.shape()))
-              .filter(report -> report.precision().equals(first.precision()))
-              .findFirst();
-      match.ifPresent(second -> add(table, first, second));
+          left.stream().filter(second -> kind(second).equals(kind(first))).findFirst();
+      match.ifPresentOrElse(
+          second -> add(table, first, second),
+          () -> alone.add("only the first file has " + kind(first)));
+      match.ifPresent(left::remove);
     }
+    left.forEach(second -> alone.add("only the second file has " + kind(second)));
     lines.addAll(table.lines());
+    lines.addAll(alone);
     return lines;
   }
 
+  /** What was measured, and how. */
+  private static String kind(BenchReport report) {
+    return "%s, %s %s, activation checkpointing %s"
+        .formatted(
+            report.shape(), report.precision(), report.kernels(), report.activationCheckpointing());
+  }
+
   private static void add(TextTable table, BenchReport first, BenchReport second) {
-    String kernels =
-        first.kernels().equals(second.kernels())
-            ? first.kernels()
-            : first.kernels() + ", " + second.kernels();
+    String kind = kind(first);
+    row(table, kind, "tokens/s", "%,.0f", first.tokensPerSecond(), second.tokensPerSecond());
+    row(table, "", "share of peak", "%.3f", first.shareOfPeak(), second.shareOfPeak());
+    double flops = 1e9;
+    row(
+        table,
+        "",
+        "GEMM peak, GFLOP/s",
+        "%,.1f",
+        first.gemmPeakFlops() / flops,
+        second.gemmPeakFlops() / flops);
     table.add(
-        first.shape(),
-        first.precision() + " " + kernels,
-        format("%,.0f", first.tokensPerSecond()),
-        format("%,.0f", second.tokensPerSecond()),
-        format("%.2f", second.tokensPerSecond() / first.tokensPerSecond()),
-        format("%.1f%%", 100 * first.shareOfPeak()),
-        format("%.1f%%", 100 * second.shareOfPeak()),
+        "",
+        "peak memory of the " + both(first.peakMemoryOf(), second.peakMemoryOf()),
         HumanUnits.bytes(first.peakMemoryBytes()),
-        HumanUnits.bytes(second.peakMemoryBytes()));
+        HumanUnits.bytes(second.peakMemoryBytes()),
+        ratio(first.peakMemoryBytes(), second.peakMemoryBytes()));
+    row(table, "", "step, s", "%.3f", first.stepSeconds(), second.stepSeconds());
+    Map<String, Double> others = second.phaseSeconds();
+    first.phaseSeconds().entrySet().stream()
+        .filter(phase -> others.containsKey(phase.getKey()))
+        .forEach(
+            phase ->
+                row(
+                    table,
+                    "",
+                    phase.getKey() + ", s",
+                    "%.3f",
+                    phase.getValue(),
+                    others.get(phase.getKey())));
+    if (first.baseline() != null && second.baseline() != null) {
+      row(
+          table,
+          "",
+          "over the baseline",
+          "%.2f",
+          first.baseline().speedup(),
+          second.baseline().speedup());
+    }
+  }
+
+  private static void row(
+      TextTable table, String shape, String what, String format, double first, double second) {
+    table.add(shape, what, format(format, first), format(format, second), ratio(first, second));
+  }
+
+  /** Both, or the one if they are the same. */
+  private static String both(String first, String second) {
+    return first.equals(second) ? first : first + " and the " + second;
+  }
+
+  private static String ratio(double first, double second) {
+    return first == 0 ? "" : format("%.2f", second / first);
   }
 
   private static String format(String format, double value) {

@@ -134,6 +134,7 @@ final class BenchRanksCommand implements Callable<Integer> {
     if (engine != Backend.IN_PROCESS && engine != Backend.TCP && engine != Backend.MPI) {
       throw new UserException("--engine is " + engine + ", expected in_process, tcp or mpi");
     }
+    JsonReport json = new JsonReport(step.json());
     int most = ranks.stream().mapToInt(Integer::intValue).max().orElseThrow();
     int batches = microBatches == null ? most : microBatches;
     out()
@@ -160,9 +161,7 @@ final class BenchRanksCommand implements Callable<Integer> {
     for (int count : ranks) {
       reports.add(measure(count, batches));
       print(reports.getLast(), reports.getFirst());
-    }
-    if (step.json() != null) {
-      JSON.writerWithDefaultPrettyPrinter().writeValue(step.json().toFile(), reports);
+      json.write(reports);
     }
     return ExitCode.OK.number();
   }

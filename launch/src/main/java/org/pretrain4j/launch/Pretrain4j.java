@@ -40,11 +40,16 @@ final class Pretrain4j implements Runnable {
 
   /** The version that the build wrote into the jar. */
   static final class Version implements IVersionProvider {
+    /** This program's, or that it has none. */
+    static String program() {
+      String version = Pretrain4j.class.getPackage().getImplementationVersion();
+      return version == null ? "(not packaged)" : version;
+    }
+
     @Override
     public String[] getVersion() {
-      String version = Pretrain4j.class.getPackage().getImplementationVersion();
       return new String[] {
-        "pretrain4j " + (version == null ? "(not packaged)" : version),
+        "pretrain4j " + program(),
         "Java "
             + Runtime.version()
             + ", "

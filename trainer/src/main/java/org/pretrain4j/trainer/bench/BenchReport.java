@@ -15,9 +15,11 @@ import java.util.Map;
  * @param gemmPeakFlops operations a second of the best matrix product, measured between the steps
  * @param shareOfPeak median over the repetitions of the step's operations a second over the GEMM
  *     peak measured beside it
- * @param flopsPerToken by {@link org.pretrain4j.trainer.model.ModelFlops#FORMULA}
+ * @param flopsPerToken by {@link Shape#FORMULA}
  * @param phaseSeconds time by phase
- * @param peakMemoryBytes largest resident set of the process so far, on the host
+ * @param peakMemoryBytes largest resident set of the process, on the host
+ * @param peakMemoryOf {@link #OF_STEP} if that is the largest while the step was set up and ran
+ *     without a baseline, {@link #OF_PROCESS} where the system only tells of the process so far
  * @param deviceMemoryBytes of the GPU in use after the steps, by all processes, as the driver
  *     counts; null on the CPU
  * @param garbageCollectionSeconds time of the heap's collector during all counted steps
@@ -37,17 +39,23 @@ public record BenchReport(
     double flopsPerToken,
     Map<String, Double> phaseSeconds,
     long peakMemoryBytes,
+    String peakMemoryOf,
     Long deviceMemoryBytes,
     double garbageCollectionSeconds,
     Drift drift,
     Baseline baseline) {
+  /** The peak memory is the step's own. */
+  public static final String OF_STEP = "step";
+
+  /** The peak memory is that of the process so far. */
+  public static final String OF_PROCESS = "process";
 
   /**
    * From the first to the last fifth of the steps.
    *
    * @param steps that were compared
    * @param stepTime median step of the last fifth over that of the first, minus 1
-   * @param residentBytes growth of the process
+   * @param residentBytes growth of the median resident set
    */
   public record Drift(int steps, double stepTime, long residentBytes) {}
 

@@ -163,7 +163,7 @@ public final class CheckpointBench {
   }
 
   private static double median(List<Sample> samples, Function<Sample, Double> value) {
-    return StepBench.median(samples.stream().map(value).toList());
+    return StepSamples.median(samples.stream().map(value).toList());
   }
 
   /** Numbers that no disk can compress. */

@@ -6,6 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -21,6 +23,9 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
  * @param java version
  * @param libtorch version
  * @param device that computed
+ * @param threads that computed on the host
+ * @param environment the variables that are set of those that libtorch, its libraries and memory
+ *     listen to
  */
 public record Machine(
     String processor,
@@ -30,7 +35,11 @@ public record Machine(
     String operatingSystem,
     String java,
     String libtorch,
-    String device) {
+    String device,
+    int threads,
+    Map<String, String> environment) {
+  private static final List<String> HEEDED =
+      List.of("DNNL_", "GOMP_", "KMP_", "MALLOC_", "MKL_", "OMP_", "ONEDNN_", "THP_MEM_ALLOC_");
 
   /** This machine, with what it computes on. */
   public static Machine here(ComputeDevice device) {
@@ -53,7 +62,15 @@ public record Machine(
         System.getProperty("os.name") + " " + System.getProperty("os.version"),
         Runtime.version().toString(),
         Engine.getEngine("PyTorch").getVersion(),
-        device.describe());
+        device.describe(),
+        device.pool().threads(),
+        heeded(System.getenv()));
+  }
+
+  static Map<String, String> heeded(Map<String, String> environment) {
+    Map<String, String> found = new TreeMap<>(environment);
+    found.keySet().removeIf(name -> HEEDED.stream().noneMatch(name::startsWith));
+    return found;
   }
 
   private static List<String> processorLines() {

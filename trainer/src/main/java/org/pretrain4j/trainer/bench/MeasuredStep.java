@@ -76,12 +76,15 @@ final class MeasuredStep implements AutoCloseable {
   }
 
   Sample run() {
-    gradients.startStep(1);
     device.synchronize();
     long start = System.nanoTime();
+    gradients.startStep(1);
     pass.run(batch, gradients);
+    long passed = System.nanoTime();
     gradients.finishStep();
+    long reduced = System.nanoTime();
     pass.takeLoss();
+    long lost = System.nanoTime();
     double update = optimizer == null ? 0 : optimizer.run();
     device.synchronize();
     double seconds = (System.nanoTime() - start) * 1e-9;
@@ -89,6 +92,8 @@ final class MeasuredStep implements AutoCloseable {
     pass.clock()
         .drain()
         .forEach((phase, time) -> phases.put(phase.name().toLowerCase(Locale.ROOT), time));
+    phases.put("gradients", (reduced - passed) * 1e-9);
+    phases.put("loss", (lost - reduced) * 1e-9);
     if (optimizer != null) {
       phases.put("optimizer", update);
     }

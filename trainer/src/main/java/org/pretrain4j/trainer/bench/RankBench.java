@@ -127,7 +127,7 @@ public record RankBench(
   }
 
   private static double slowest(Collectives collectives, List<double[]> times, int column) {
-    double median = StepBench.median(times.stream().map(row -> row[column]).toList());
+    double median = StepSamples.median(times.stream().map(row -> row[column]).toList());
     return Arrays.stream(collectives.allGatherDouble(median)).max().orElseThrow();
   }
 }

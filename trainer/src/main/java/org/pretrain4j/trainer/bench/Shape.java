@@ -8,6 +8,7 @@ import java.util.stream.IntStream;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
+import org.pretrain4j.trainer.model.ModelFlops;
 
 /**
  * A model and a micro-batch to measure.
@@ -30,6 +31,11 @@ public record Shape(
     int sequenceLength,
     int documentTokens,
     boolean withOptimizer) {
+
+  /** How the operations of a token are counted. */
+  public static final String FORMULA =
+      ModelFlops.FORMULA
+          + "; in packed shapes, sequence is the length of a token's document, the mean over tokens";
 
   /** All shapes, the defaults first. */
   public static final List<Shape> ALL =
@@ -136,6 +142,21 @@ public record Shape(
   /** Tokens of a micro-batch. */
   public long tokens() {
     return (long) rows * sequenceLength;
+  }
+
+  /**
+   * Length of a token's document, the mean over all tokens: attention over it is what a step can't
+   * skip.
+   */
+  double meanDocumentTokens() {
+    int whole = sequenceLength / documentTokens;
+    double rest = sequenceLength % documentTokens;
+    return (whole * (double) documentTokens * documentTokens + rest * rest) / sequenceLength;
+  }
+
+  /** Operations of a token, forward and backward; attention that is skipped is not counted. */
+  double flopsPerToken() {
+    return ModelFlops.perToken(model, meanDocumentTokens());
   }
 
   /** A micro-batch of random tokens. */

@@ -12,8 +12,10 @@ public final class ModelFlops {
   /**
    * Operations of the forward and backward pass for one token (Chowdhery et al., 2022, appendix B):
    * 6 for each parameter of a matrix product, 12 for each pair of a query and a key's dimension.
+   *
+   * @param sequenceLength keys that a token is counted with
    */
-  public static double perToken(ModelConfig config, int sequenceLength) {
+  public static double perToken(ModelConfig config, double sequenceLength) {
     double embeddingLookup =
         config.tieWordEmbeddings() ? 0 : (double) config.vocabSize() * config.hiddenSize();
     double width = (double) config.numAttentionHeads() * config.headDim();

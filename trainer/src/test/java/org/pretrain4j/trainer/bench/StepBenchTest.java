@@ -1,0 +1,120 @@
+package org.pretrain4j.trainer.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.libtorch.ComputeThreads;
+import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.model.ActivationCheckpointing;
+import org.pretrain4j.trainer.model.Kernels;
+import org.pretrain4j.trainer.model.ModelConfig;
+import org.pretrain4j.trainer.model.ModelFlops;
+
+final class StepBenchTest {
+  private static final Shape SMALL = shape("small", 32, 64, 64);
+
+  private static Shape shape(String name, int hidden, int sequence, int documents) {
+    ModelConfig model =
+        new ModelConfig(320, hidden, 3 * hidden, 2, 4, 2, 0, 50_000, 4, 1e-6, 0.02, 8192, true);
+    return new Shape(name, name, model, 1, sequence, documents, true);
+  }
+
+  private static BenchReport measure(
+      Shape shape, Optional<Kernels> baseline, int repetitions, ComputeDevice device) {
+    return new StepBench(
+            shape,
+            ScalarType.BFLOAT16,
+            Kernels.FUSED,
+            ActivationCheckpointing.NONE,
+            baseline,
+            repetitions)
+        .run(device);
+  }
+
+  /** 38 million parameters with the optimizer take half a gigabyte, 50 thousand next to nothing. */
+  @Test
+  void thePeakMemoryIsTheStepsOwnAndNotOfWhatWasMeasuredBefore() {
+    try (ComputeDevice device = ComputeDevice.host(1)) {
+      BenchReport first = measure(shape("large", 1280, 64, 64), Optional.empty(), 1, device);
+      BenchReport second = measure(SMALL, Optional.empty(), 1, device);
+      assumeTrue(first.peakMemoryOf().equals(BenchReport.OF_STEP), "the system does not tell");
+      assertTrue(
+          second.peakMemoryBytes() < first.peakMemoryBytes() - 250_000_000,
+          () -> first.peakMemoryBytes() + " bytes, then " + second.peakMemoryBytes());
+      // A baseline that is as large lies beside the step only when that has been measured.
+      BenchReport beside =
+          measure(shape("large", 1280, 64, 64), Optional.of(Kernels.COMPOSED), 1, device);
+      assertEquals(first.peakMemoryBytes(), beside.peakMemoryBytes(), 150e6);
+    }
+  }
+
+  @Test
+  void attentionThatPackedRowsSkipIsNotCounted() {
+    Shape one = shape("one", 32, 64, 64);
+    assertEquals(ModelFlops.perToken(one.model(), 64), one.flopsPerToken());
+    // Two documents of 24 and one of 16: (2 * 24 * 24 + 16 * 16) / 64.
+    Shape packed = shape("packed", 32, 64, 24);
+    assertEquals(ModelFlops.perToken(packed.model(), 22), packed.flopsPerToken());
+  }
+
+  @Test
+  void aDriftIsTheDifferenceOfMediansNotOfSingleSamples() {
+    List<Double> seconds = new ArrayList<>(Collections.nCopies(600, 1.0));
+    List<Double> resident = new ArrayList<>(Collections.nCopies(600, 1e9));
+    for (int step : new int[] {100, 300, 599}) {
+      seconds.set(step, 9.0);
+      resident.set(step, 5e9);
+    }
+    assertEquals(new BenchReport.Drift(500, 0, 0), StepSamples.drift(seconds, resident));
+    for (int step = 0; step < 600; step++) {
+      seconds.set(step, 1 + step * 1e-3);
+      resident.set(step, 1e9 + step * 4096.0);
+    }
+    BenchReport.Drift drift = StepSamples.drift(seconds, resident);
+    assertEquals(1.5495 / 1.1495 - 1, drift.stepTime(), 1e-9);
+    assertEquals(400 * 4096, drift.residentBytes());
+    assertNull(StepSamples.drift(seconds.subList(0, 199), resident));
+  }
+
+  /** Bounds that noise of a busy machine doesn't reach, and a leak or a slope does. */
+  @Test
+  void manyStepsTakeNeitherMoreTimeNorMoreMemory() {
+    List<Double> seconds = new ArrayList<>();
+    List<Double> resident = new ArrayList<>();
+    ComputeThreads.set(1);
+    try (ComputeDevice device = ComputeDevice.host(1);
+        MeasuredStep step =
+            new MeasuredStep(
+                SMALL, ScalarType.BFLOAT16, Kernels.FUSED, ActivationCheckpointing.NONE, device)) {
+      for (int i = 0; i < 1200; i++) {
+        seconds.add(step.run().seconds());
+        resident.add((double) PeakMemory.residentBytes());
+      }
+    }
+    BenchReport.Drift drift = StepSamples.drift(seconds, resident);
+    assertTrue(drift.stepTime() < 0.5, drift::toString);
+    // 880 steps lie between the fifths: 32 KB a step.
+    assertTrue(drift.residentBytes() < 28_000_000, drift::toString);
+  }
+
+  @Test
+  void theMachineHasTheVariablesThatItsLibrariesListenTo() {
+    assertEquals(
+        Map.of("OMP_NUM_THREADS", "2", "ONEDNN_MAX_CPU_ISA", "AVX2", "THP_MEM_ALLOC_ENABLE", "1"),
+        Machine.heeded(
+            Map.of(
+                "OMP_NUM_THREADS", "2",
+                "ONEDNN_MAX_CPU_ISA", "AVX2",
+                "THP_MEM_ALLOC_ENABLE", "1",
+                "HOME", "/")));
+  }
+}

@@ -5,6 +5,7 @@ import java.util.Optional;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ParameterStorage;
@@ -27,6 +28,7 @@ public final class ChunkedPass {
       int sequenceLength,
       WorkerPool pool,
       Optional<MklGemm> gemm,
+      Optional<TileGemm> tiles,
       long chunkTokens) {
     return new FusedPass(
         parent,
@@ -34,7 +36,7 @@ public final class ChunkedPass {
         storage,
         ActivationCheckpointing.NONE,
         type,
-        manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm),
+        manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm, tiles),
         chunkTokens);
   }
 }

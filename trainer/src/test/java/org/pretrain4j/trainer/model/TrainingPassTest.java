@@ -22,6 +22,7 @@ import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.MklGemm;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.reference.ReferenceModel;
 
 /** The model against an independent implementation in float64. */
@@ -250,8 +251,9 @@ final class TrainingPassTest {
     return switch (kind) {
       case "composed" -> new LayerwisePass(manager, config, storage, checkpointing, type, LENGTH);
       case "fused" -> new FusedPass(manager, config, storage, checkpointing, type, LENGTH, pool);
-      case "fused in chunks" -> inChunks(config, storage, type, MklGemm.of(type));
-      case "fused in chunks without MKL" -> inChunks(config, storage, type, Optional.empty());
+      case "fused in chunks" -> inChunks(config, storage, type, MklGemm.of(type), TileGemm.find());
+      case "fused in chunks without MKL" ->
+          inChunks(config, storage, type, Optional.empty(), Optional.empty());
       default ->
           new FusedPass(
               manager,
@@ -268,8 +270,12 @@ final class TrainingPassTest {
 
   /** Six chunks of the head have seven of the 48 tokens, the last one six. */
   private TrainingPass inChunks(
-      ModelConfig config, ParameterStorage storage, ScalarType type, Optional<MklGemm> gemm) {
-    return ChunkedPass.of(manager, config, storage, type, LENGTH, pool, gemm, 7);
+      ModelConfig config,
+      ParameterStorage storage,
+      ScalarType type,
+      Optional<MklGemm> gemm,
+      Optional<TileGemm> tiles) {
+    return ChunkedPass.of(manager, config, storage, type, LENGTH, pool, gemm, tiles, 7);
   }
 
   private static ModelConfig config(int layers, int kvHeads, int interval, boolean tied) {

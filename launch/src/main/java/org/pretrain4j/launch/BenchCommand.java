@@ -169,10 +169,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private int measure(
-      ComputeDevice computes,
-      Set<FusedOperator> switchedOff,
-      List<Shape> named,
-      JsonReport json) {
+      ComputeDevice computes, Set<FusedOperator> switchedOff, List<Shape> named, JsonReport json) {
     boolean onGpu = computes.gpu().isPresent();
     out().println(computes.describe());
     if (onGpu && !CHECKED_SHAPES.stream().allMatch(name -> proves(computes, Shape.named(name)))) {

@@ -80,20 +80,23 @@ record BenchDocument(String version, String formula, Machine machine, List<Bench
     String kind = kind(first);
     row(table, kind, "tokens/s", "%,.0f", first.tokensPerSecond(), second.tokensPerSecond());
     row(table, "", "share of peak", "%.3f", first.shareOfPeak(), second.shareOfPeak());
-    double flops = 1e9;
-    row(
-        table,
-        "",
-        "GEMM peak, GFLOP/s",
-        "%,.1f",
-        first.gemmPeakFlops() / flops,
-        second.gemmPeakFlops() / flops);
+    double before = first.gemmPeakFlops() / 1e9;
+    double after = second.gemmPeakFlops() / 1e9;
+    row(table, "", "GEMM peak, GFLOP/s", "%,.1f", before, after);
     table.add(
         "",
         "peak memory of the " + both(first.peakMemoryOf(), second.peakMemoryOf()),
         HumanUnits.bytes(first.peakMemoryBytes()),
         HumanUnits.bytes(second.peakMemoryBytes()),
         ratio(first.peakMemoryBytes(), second.peakMemoryBytes()));
+    if (first.deviceMemoryBytes() != null && second.deviceMemoryBytes() != null) {
+      table.add(
+          "",
+          "memory of the GPU",
+          HumanUnits.bytes(first.deviceMemoryBytes()),
+          HumanUnits.bytes(second.deviceMemoryBytes()),
+          ratio(first.deviceMemoryBytes(), second.deviceMemoryBytes()));
+    }
     row(table, "", "step, s", "%.3f", first.stepSeconds(), second.stepSeconds());
     Map<String, Double> others = second.phaseSeconds();
     first.phaseSeconds().entrySet().stream()

@@ -43,11 +43,12 @@ final class BenchRanksCommandTest {
     JsonNode two = reports.get(1);
     assertEquals(2, two.get("ranks").intValue(), result.toString());
     assertEquals(engine, two.get("engine").textValue());
-    assertEquals(one.get("stepTokens"), two.get("stepTokens"));
-    double ratio = two.get("optimizerBytes").doubleValue() / one.get("optimizerBytes").longValue();
+    assertEquals(one.get("step_tokens"), two.get("step_tokens"));
+    double ratio =
+        two.get("optimizer_bytes").doubleValue() / one.get("optimizer_bytes").longValue();
     assertEquals(0.5, ratio, 0.01);
-    assertTrue(two.get("exposedSeconds").doubleValue() > 0, two.toString());
-    assertTrue(two.get("tokensPerSecond").doubleValue() > 0, two.toString());
-    assertTrue(two.get("peakMemoryBytes").longValue() > 10_000_000, two.toString());
+    assertTrue(two.get("exposed_seconds").doubleValue() > 0, two.toString());
+    assertTrue(two.get("tokens_per_second").doubleValue() > 0, two.toString());
+    assertTrue(two.get("peak_memory_bytes").longValue() > 10_000_000, two.toString());
   }
 }

@@ -61,7 +61,8 @@ public record StepBench(
     ComputeThreads.set(device.pool().threads());
     boolean alone = PeakMemory.restart();
     try (NDManager manager = device.manager().newSubManager();
-        MeasuredStep step = new MeasuredStep(shape, type, kernels, switchedOff, checkpointing, device)) {
+        MeasuredStep step =
+            new MeasuredStep(shape, type, kernels, switchedOff, checkpointing, device)) {
       int size = device.gpu().isPresent() ? GPU_GEMM_SIZE : GEMM_SIZE;
       GemmPeak gemm = new GemmPeak(manager, device, type, size);
       for (int i = 0; i < WARM_UP; i++) {
@@ -75,7 +76,8 @@ public record StepBench(
         memory = PeakMemory.bytes();
       } else {
         try (MeasuredStep other =
-            new MeasuredStep(shape, type, baseline.get(), Set.of(), ActivationCheckpointing.NONE, device)) {
+            new MeasuredStep(
+                shape, type, baseline.get(), Set.of(), ActivationCheckpointing.NONE, device)) {
           for (int i = 0; i < WARM_UP; i++) {
             other.run();
           }
@@ -98,7 +100,8 @@ public record StepBench(
     }
   }
 
-  private BenchReport report(ComputeDevice device, StepSamples samples, long memory, String memoryOf) {
+  private BenchReport report(
+      ComputeDevice device, StepSamples samples, long memory, String memoryOf) {
     return new BenchReport(
         shape.name(),
         type == ScalarType.BFLOAT16 ? "bf16" : "fp32",

@@ -18,6 +18,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
@@ -58,6 +59,7 @@ final class StepBenchTest {
             shape,
             ScalarType.BFLOAT16,
             Kernels.FUSED,
+            Set.of(),
             ActivationCheckpointing.NONE,
             baseline,
             repetitions)
@@ -118,7 +120,12 @@ final class StepBenchTest {
     try (ComputeDevice device = ComputeDevice.host(1);
         MeasuredStep step =
             new MeasuredStep(
-                SMALL, ScalarType.BFLOAT16, Kernels.FUSED, ActivationCheckpointing.NONE, device)) {
+                SMALL,
+                ScalarType.BFLOAT16,
+                Kernels.FUSED,
+                Set.of(),
+                ActivationCheckpointing.NONE,
+                device)) {
       for (int i = 0; i < 1200; i++) {
         seconds.add(step.run().seconds());
         bytes.add((double) nativeBytes());

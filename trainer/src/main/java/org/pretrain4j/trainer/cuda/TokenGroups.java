@@ -26,11 +26,12 @@ public record TokenGroups(int[] tokens, int[] starts, int[] positions) {
    * Sorts by counting.
    *
    * @param batch its tokens
-   * @param vocabSize what each is below
+   * @param counts int [vocabulary], overwritten; for callers that sort one batch after another
    * @throws IllegalArgumentException if a token is outside of the vocabulary
    */
-  public static TokenGroups of(int[] batch, int vocabSize) {
-    int[] counts = new int[vocabSize];
+  public static TokenGroups of(int[] batch, int[] counts) {
+    int vocabSize = counts.length;
+    Arrays.fill(counts, 0);
     for (int token : batch) {
       if (token < 0 || token >= vocabSize) {
         throw new IllegalArgumentException(

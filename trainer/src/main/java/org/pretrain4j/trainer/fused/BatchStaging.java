@@ -30,6 +30,7 @@ final class BatchStaging implements AutoCloseable {
   private final NDManager manager;
   private final GpuDriver gpu;
   private final int vocabSize;
+  private final int[] counts;
   private final List<Buffer> buffers = new ArrayList<>();
   private int turn;
   private Tensor device;
@@ -49,6 +50,7 @@ final class BatchStaging implements AutoCloseable {
     this.manager = manager;
     this.gpu = gpu;
     this.vocabSize = vocabSize;
+    this.counts = new int[vocabSize];
   }
 
   /**
@@ -60,7 +62,7 @@ final class BatchStaging implements AutoCloseable {
     int[] inputs = batch.flatInputs();
     int[] wanted = batch.flatTargets();
     check(wanted);
-    TokenGroups where = TokenGroups.of(inputs, vocabSize);
+    TokenGroups where = TokenGroups.of(inputs, counts);
     int[] documents = cumulativeLengths(batch);
     reserve(ARRAYS * (inputs.length + 2 * ALIGNMENT));
 

@@ -268,7 +268,7 @@ class CudaKernelsTest {
     Random random = random(rows, hidden);
     int vocab = 9; // fewer than most batches have tokens, so that tokens repeat
     int[] tokens = random.ints(rows, 0, vocab).toArray();
-    TokenGroups groups = TokenGroups.of(tokens, vocab);
+    TokenGroups groups = TokenGroups.of(tokens, new int[vocab]);
     DeviceMemory table =
         DeviceMemory.of(type, aligned, OffHeap.gaussian(random, vocab * hidden, 1));
     DeviceMemory d = DeviceMemory.of(type, aligned, OffHeap.gaussian(random, rows * hidden, 1));

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 class TokenGroupsTest {
   @Test
   void positionsOfEachTokenStandTogetherInOrder() {
-    TokenGroups groups = TokenGroups.of(new int[] {5, 2, 5, 0, 2, 5}, 6);
+    TokenGroups groups = TokenGroups.of(new int[] {5, 2, 5, 0, 2, 5}, new int[] {9, 9, 9, 9, 9, 9});
     assertArrayEquals(new int[] {0, 2, 5}, groups.tokens());
     assertArrayEquals(new int[] {0, 1, 3, 6}, groups.starts());
     assertArrayEquals(new int[] {3, 1, 4, 0, 2, 5}, groups.positions());
@@ -16,7 +16,7 @@ class TokenGroupsTest {
 
   @Test
   void noTokensAreNoGroups() {
-    TokenGroups groups = TokenGroups.of(new int[0], 6);
+    TokenGroups groups = TokenGroups.of(new int[0], new int[6]);
     assertArrayEquals(new int[0], groups.tokens());
     assertArrayEquals(new int[] {0}, groups.starts());
   }
@@ -24,7 +24,8 @@ class TokenGroupsTest {
   @Test
   void aTokenOutsideOfTheVocabularyIsRefused() {
     for (int token : new int[] {6, -1}) {
-      assertThrows(IllegalArgumentException.class, () -> TokenGroups.of(new int[] {token}, 6));
+      assertThrows(
+          IllegalArgumentException.class, () -> TokenGroups.of(new int[] {token}, new int[6]));
     }
   }
 }

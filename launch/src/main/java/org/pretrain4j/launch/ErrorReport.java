@@ -75,8 +75,11 @@ final class ErrorReport implements IExecutionExceptionHandler, IParameterExcepti
   }
 
   private static Throwable unwrap(Throwable thrown) {
+    // libtorch is loaded by a class's initializer, where mistakes in the environment are noticed.
     boolean wrapped =
-        thrown instanceof ExecutionException || thrown instanceof UncheckedIOException;
+        thrown instanceof ExecutionException
+            || thrown instanceof UncheckedIOException
+            || thrown instanceof ExceptionInInitializerError;
     return wrapped && thrown.getCause() != null ? unwrap(thrown.getCause()) : thrown;
   }
 

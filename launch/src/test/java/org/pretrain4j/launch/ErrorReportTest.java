@@ -35,6 +35,13 @@ class ErrorReportTest {
   }
 
   @Test
+  void aMistakeThatAnInitializerNoticesIsNoLess() {
+    UserException mistake = new UserException("PYTORCH_FLAVOR is not set");
+    assertEquals(ExitCode.USAGE, report(new ExceptionInInitializerError(mistake)));
+    assertEquals("error: PYTORCH_FLAVOR is not set\n", out.toString());
+  }
+
+  @Test
   void storageThatRefusesIsTriedAgainByLaunchers() {
     IOException cause = new IOException("Stale file handle");
     assertEquals(

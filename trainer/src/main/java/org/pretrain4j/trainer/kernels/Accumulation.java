@@ -5,8 +5,8 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
- * Sums of flat arrays: gradients over micro-batches, and residual additions. Lengths are those of
- * the first argument after the pool.
+ * Sums of flat arrays, such as gradients over micro-batches. Lengths are those of the first
+ * argument after the pool.
  */
 public final class Accumulation {
   private static final long CHUNK = 65_536;
@@ -94,28 +94,6 @@ public final class Accumulation {
           if (i < n) {
             VectorMask<Float> rest = Lanes.FLOATS.indexInRange(i, n);
             Lanes.storeBfloat16(Lanes.load(b, i, rest), a, i, rest);
-          }
-        });
-  }
-
-  /** {@code sum += addend}, both bfloat16, each sum rounded to nearest even. */
-  public static void addWithinBfloat16(WorkerPool pool, MemorySegment sum, MemorySegment addend) {
-    long elements = elements(sum, Short.BYTES, addend, Short.BYTES);
-    pool.run(
-        elements,
-        CHUNK,
-        (from, to) -> {
-          MemorySegment a = part(sum, from, to, Short.BYTES);
-          MemorySegment b = part(addend, from, to, Short.BYTES);
-          int n = (int) (to - from);
-          int i = 0;
-          for (; i <= n - Lanes.COUNT; i += Lanes.COUNT) {
-            Lanes.storeBfloat16(Lanes.loadBfloat16(a, i).add(Lanes.loadBfloat16(b, i)), a, i);
-          }
-          if (i < n) {
-            VectorMask<Float> rest = Lanes.FLOATS.indexInRange(i, n);
-            FloatVector value = Lanes.loadBfloat16(a, i, rest).add(Lanes.loadBfloat16(b, i, rest));
-            Lanes.storeBfloat16(value, a, i, rest);
           }
         });
   }

@@ -8,10 +8,9 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * RMSNorm (Zhang and Sennrich, 2019) of each row, alone or after the addition of a residual branch:
- * {@code y = w * cast(x * rstd)}, {@code rstd = 1 / sqrt(mean(x^2) + epsilon)}. Statistics are in
- * float32; the normed row is cast to the type of the data before it is multiplied by the weight, as
- * Hugging Face's models do.
+ * RMSNorm (Zhang and Sennrich, 2019) of each row: {@code y = w * cast(x * rstd)}, {@code rstd = 1 /
+ * sqrt(mean(x^2) + epsilon)}. Statistics are in float32; the normed row is cast to the type of the
+ * data before it is multiplied by the weight, as Hugging Face's models do.
  *
  * <p>Backward, with n = x rstd before the cast: {@code dx = rstd (dy w - n mean(dy w n))}, {@code
  * dw += sum over rows of dy cast(n)}.
@@ -54,28 +53,6 @@ public final class RmsNorm {
    * @param rstd float32 [rows], written
    */
   public void forward(Matrix x, Matrix weight, Matrix y, MemorySegment rstd) {
-    forward(x, null, null, weight, y, rstd);
-  }
-
-  /**
-   * Adds a branch to the residual stream and norms the sum.
-   *
-   * @param residual [rows, hiddenSize]
-   * @param branch [rows, hiddenSize]
-   * @param sum [rows, hiddenSize], written: residual + branch; may be one of them
-   * @param weight [1, hiddenSize]
-   * @param y [rows, hiddenSize], written: the normed sum
-   * @param rstd float32 [rows], written
-   */
-  public void addForward(
-      Matrix residual, Matrix branch, Matrix sum, Matrix weight, Matrix y, MemorySegment rstd) {
-    branch.requireLike("branch", residual);
-    sum.requireLike("sum", residual);
-    forward(residual, branch, sum, weight, y, rstd);
-  }
-
-  private void forward(
-      Matrix x, Matrix branch, Matrix sum, Matrix weight, Matrix y, MemorySegment rstd) {
     check(x, weight, rstd);
     y.requireLike("y", x);
     pool.run(
@@ -84,15 +61,9 @@ public final class RmsNorm {
         (from, to, scratch) -> {
           float[] w = scratch.floats(0, padded);
           float[] values = scratch.floats(1, padded);
-          float[] added = scratch.floats(2, padded);
           Staging.read(weight, 0, 0, hiddenSize, w);
           for (long row = from; row < to; row++) {
             Staging.read(x, row, 0, hiddenSize, values);
-            if (branch != null) {
-              Staging.read(branch, row, 0, hiddenSize, added);
-              add(values, added, x.bfloat16());
-              Staging.write(values, sum, row, 0, hiddenSize);
-            }
             double squares = squares(values);
             float inverse = (float) (1 / Math.sqrt(squares / hiddenSize + epsilon));
             rstd.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, row, inverse);
@@ -117,9 +88,9 @@ public final class RmsNorm {
   }
 
   /**
-   * Gradient of {@link #addForward}, the same for residual and branch.
+   * The same where the normed stream x also goes on past the norm.
    *
-   * @param dSum [rows, hiddenSize]: the gradient that reaches the sum past the norm
+   * @param dSum [rows, hiddenSize]: the gradient that reaches x past the norm
    * @param dx [rows, hiddenSize], written: that through the norm plus dSum; may be dy or dSum
    */
   public void addBackward(
@@ -169,7 +140,7 @@ public final class RmsNorm {
             throughNorm(gradient, normed, mean, inverse);
             if (dSum != null) {
               Staging.read(dSum, row, 0, hiddenSize, past);
-              add(gradient, past, false);
+              add(gradient, past);
             }
             Staging.write(gradient, dx, row, 0, hiddenSize);
           }
@@ -179,10 +150,9 @@ public final class RmsNorm {
     }
   }
 
-  private void add(float[] sum, float[] addend, boolean bfloat16) {
+  private void add(float[] sum, float[] addend) {
     for (int i = 0; i < padded; i += Lanes.COUNT) {
-      FloatVector total = Lanes.load(sum, i).add(Lanes.load(addend, i));
-      (bfloat16 ? Lanes.roundedToBfloat16(total) : total).intoArray(sum, i);
+      Lanes.load(sum, i).add(Lanes.load(addend, i)).intoArray(sum, i);
     }
   }
 

@@ -40,8 +40,6 @@ final class KernelBenchmark {
     RmsNorm norm = new RmsNorm(pool, hidden, 1e-6);
     Benchmark.measure("rmsnorm forward", 2 * bytes, () -> norm.forward(x, weight, y, rstd));
     Benchmark.measure(
-        "add + rmsnorm forward", 4 * bytes, () -> norm.addForward(x, z, s, weight, y, rstd));
-    Benchmark.measure(
         "rmsnorm backward", 3 * bytes, () -> norm.backward(y, x, weight, rstd, z, dWeight));
     Benchmark.measure(
         "add + rmsnorm backward",
@@ -74,10 +72,6 @@ final class KernelBenchmark {
     MemorySegment addend = OffHeap.bfloat16(32L << 20);
     Benchmark.measure(
         "float32 += bfloat16", (32L << 20) * 10, () -> Accumulation.addBfloat16(pool, sum, addend));
-    Benchmark.measure(
-        "bfloat16 += bfloat16",
-        3 * bytes,
-        () -> Accumulation.addWithinBfloat16(pool, y.memory(), z.memory()));
   }
 
   private static void copy(WorkerPool pool, MemorySegment from, MemorySegment to, long bytes) {

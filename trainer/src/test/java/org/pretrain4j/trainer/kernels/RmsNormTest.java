@@ -49,40 +49,27 @@ class RmsNormTest {
 
   @ParameterizedTest
   @CsvSource({"3, 5, true", "33, 67, true", "3, 5, false", "33, 64, false"})
-  void addsAResidualBranchFirst(int rows, int hidden, boolean bfloat16) {
+  void addsTheGradientThatPassesTheNormBy(int rows, int hidden, boolean bfloat16) {
     long seed = rows * 1000L + hidden;
     System.out.println("seed " + seed);
     Random random = new Random(seed);
-    Matrix residual = OffHeap.gaussian(random, rows, hidden, bfloat16, 2);
-    Matrix branch = OffHeap.gaussian(random, rows, hidden, bfloat16, 1);
-    Matrix sum = OffHeap.zeros(rows, hidden, bfloat16);
+    Matrix x = OffHeap.gaussian(random, rows, hidden, bfloat16, 2);
     Matrix weight = OffHeap.gaussian(random, 1, hidden, bfloat16, 1);
     Matrix y = OffHeap.zeros(rows, hidden, bfloat16);
     MemorySegment rstd = OffHeap.floats((long) rows);
     RmsNorm norm = new RmsNorm(POOL, hidden, EPSILON);
-    norm.addForward(residual, branch, sum, weight, y, rstd);
-    float[] expected = OffHeap.values(residual);
-    float[] added = OffHeap.values(branch);
-    for (int i = 0; i < expected.length; i++) {
-      float total = expected[i] + added[i];
-      expected[i] = bfloat16 ? OffHeap.rounded(total) : total;
-    }
-    assertArrayEquals(expected, OffHeap.values(sum));
-    checkForward(sum, weight, y, rstd);
+    norm.forward(x, weight, y, rstd);
 
     Matrix dy = OffHeap.gaussian(random, rows, hidden, bfloat16, 1);
     Matrix dSum = OffHeap.gaussian(random, rows, hidden, bfloat16, 1);
     Matrix dx = OffHeap.zeros(rows, hidden, bfloat16);
     MemorySegment dWeight = OffHeap.floats((long) hidden);
-    norm.addBackward(dy, dSum, sum, weight, rstd, dx, dWeight);
-    checkBackward(dy, dSum, sum, weight, dx);
-    checkWeightGradient(dy, sum, rstd, new float[hidden], dWeight);
+    norm.addBackward(dy, dSum, x, weight, rstd, dx, dWeight);
+    checkBackward(dy, dSum, x, weight, dx);
+    checkWeightGradient(dy, x, rstd, new float[hidden], dWeight);
 
-    norm.addBackward(dy, dSum, sum, weight, rstd, dSum, dWeight);
+    norm.addBackward(dy, dSum, x, weight, rstd, dSum, dWeight);
     assertEquals(-1, dx.memory().mismatch(dSum.memory()), "in place");
-    norm.addForward(residual, branch, residual, weight, branch, rstd);
-    assertEquals(-1, sum.memory().mismatch(residual.memory()), "in place");
-    assertEquals(-1, y.memory().mismatch(branch.memory()), "in place");
   }
 
   @Test

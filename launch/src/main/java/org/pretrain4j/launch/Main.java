@@ -59,6 +59,8 @@ public final class Main {
             .setOut(new PrintWriter(System.out, true))
             .setErr(new PrintWriter(System.err, true))
             .setCaseInsensitiveEnumValuesAllowed(true)
+            // As products are, both an operator and a measurement of bench.
+            .setAllowSubcommandsAsOptionParameters(true)
             .setExecutionExceptionHandler(errors)
             .setParameterExceptionHandler(errors);
     document(commandLine);

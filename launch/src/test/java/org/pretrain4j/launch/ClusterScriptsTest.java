@@ -1,6 +1,7 @@
 package org.pretrain4j.launch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -126,20 +127,24 @@ class ClusterScriptsTest {
    * script asks of Slurm is its output.
    */
   private String slurmJob(int start, String ranks) throws Exception {
+    return slurmJob(start, ranks, Map.of());
+  }
+
+  private String slurmJob(int start, String ranks, Map<String, String> more) throws Exception {
     program("srun", ranks);
     // As Slurm does, entering the queue again ends the script.
     program("scontrol", "echo scontrol $*\nkill -KILL $PPID\n");
     program("scancel", "echo scancel $*\n");
+    Map<String, String> environment = new HashMap<>(more);
+    environment.put("PATH", temporary + ":" + System.getenv("PATH"));
+    environment.put("PRETRAIN4J", "unused");
+    environment.put("PRETRAIN4J_RESTARTS", "2");
+    environment.put("SLURM_RESTART_COUNT", Integer.toString(start));
+    environment.put("SLURM_SUBMIT_DIR", temporary.toString());
+    environment.put("SLURM_JOB_ID", "7");
+    environment.put("SLURM_JOB_NUM_NODES", "1");
     return run(
-            Map.of(
-                "PATH", temporary + ":" + System.getenv("PATH"),
-                "PRETRAIN4J", "unused",
-                "PRETRAIN4J_RESTARTS", "2",
-                "SLURM_RESTART_COUNT", Integer.toString(start),
-                "SLURM_SUBMIT_DIR", temporary.toString(),
-                "SLURM_JOB_ID", "7",
-                "SLURM_JOB_NUM_NODES", "1"),
-            List.of(FOLDER.resolve("slurm/run-ranks").toString(), "train", "run.yaml"))
+            environment, List.of(FOLDER.resolve("slurm/run-ranks").toString(), "train", "run.yaml"))
         .output();
   }
 
@@ -168,6 +173,23 @@ class ClusterScriptsTest {
     assertTrue(output.contains("scontrol requeue 7"), output);
     output = slurmJob(start, rankAtStep(4) + "exit 137\n");
     assertTrue(output.contains("gave up after 9 attempts"), output);
+  }
+
+  @Test
+  void slurmGivesEachRankItsPartOfTheProcessors() throws Exception {
+    Map<String, String> node = Map.of("SLURM_TASKS_PER_NODE", "4(x48)", "SLURM_CPUS_ON_NODE", "18");
+    String arguments = "echo srun $*\n";
+    String bound = "--cpus-per-task=4 --cpu-bind=cores";
+    assertTrue(slurmJob(0, arguments, node).contains(bound));
+    Map<String, String> asTheJobSays = new HashMap<>(node);
+    asTheJobSays.put("SLURM_CPU_BIND", "none");
+    assertFalse(slurmJob(0, arguments, asTheJobSays).contains("--cpu"));
+    Map<String, String> unbound = new HashMap<>(node);
+    unbound.put("PRETRAIN4J_BIND", "none");
+    assertFalse(slurmJob(0, arguments, unbound).contains("--cpu"));
+    Map<String, String> tooFew = new HashMap<>(node);
+    tooFew.put("SLURM_CPUS_ON_NODE", "2");
+    assertFalse(slurmJob(0, arguments, tooFew).contains("--cpu"));
   }
 
   @Test

@@ -42,7 +42,7 @@ final class BenchOptimizer {
     this.gradients = gradients;
     this.weights = weights;
     this.collectives = collectives;
-    this.tokens = shape.tokens();
+    this.tokens = shape.tokensOfStep();
     this.shard = new OptimizerShard(manager, buckets, collectives.rank(), operators);
     shard.initialize(new ParameterInitializer(shape.model(), 6));
     this.groups =

@@ -35,9 +35,14 @@ final class MeasuredStep implements AutoCloseable {
   private final GradientBuffer gradients;
   private final BenchOptimizer optimizer;
   private final MicroBatch batch;
+  private final int microBatches;
 
-  /** What one step took. */
-  record Sample(double seconds, Map<String, Double> phases) {}
+  /**
+   * What one step took.
+   *
+   * @param loss sum over all tokens, in nats
+   */
+  record Sample(double seconds, Map<String, Double> phases, double loss) {}
 
   /**
    * @param switchedOff fused operators that are composed
@@ -57,7 +62,9 @@ final class MeasuredStep implements AutoCloseable {
     weights.initialize(new ParameterInitializer(shape.model(), SEED));
     Collectives alone = new SoloCollectives();
     operators = ShardOperators.of(device);
-    gradients = GradientBuffer.of(GradientSharding.FULL, manager, buckets, alone, 1, operators);
+    gradients =
+        GradientBuffer.of(
+            GradientSharding.FULL, manager, buckets, alone, shape.microBatches(), operators);
     pass =
         Passes.of(
             kernels,
@@ -73,17 +80,20 @@ final class MeasuredStep implements AutoCloseable {
             ? new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, alone)
             : null;
     batch = shape.randomBatch(SEED);
+    microBatches = shape.microBatches();
   }
 
   Sample run() {
     device.synchronize();
     long start = System.nanoTime();
-    gradients.startStep(1);
-    pass.run(batch, gradients);
+    gradients.startStep(microBatches);
+    for (int i = 0; i < microBatches; i++) {
+      pass.run(batch, gradients);
+    }
     long passed = System.nanoTime();
     gradients.finishStep();
     long reduced = System.nanoTime();
-    pass.takeLoss();
+    double loss = pass.takeLoss();
     long lost = System.nanoTime();
     double update = optimizer == null ? 0 : optimizer.run();
     device.synchronize();
@@ -97,7 +107,7 @@ final class MeasuredStep implements AutoCloseable {
     if (optimizer != null) {
       phases.put("optimizer", update);
     }
-    return new Sample(seconds, phases);
+    return new Sample(seconds, phases, loss);
   }
 
   @Override

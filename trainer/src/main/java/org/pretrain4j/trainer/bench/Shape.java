@@ -22,6 +22,7 @@ import org.pretrain4j.trainer.model.ModelFlops;
  *     shorter
  * @param withOptimizer whether a step ends with the optimizer's update; otherwise it is forward and
  *     backward alone
+ * @param microBatches of a step, all alike; a run on GPUs takes several for an update
  */
 public record Shape(
     String name,
@@ -30,7 +31,8 @@ public record Shape(
     int rows,
     int sequenceLength,
     int documentTokens,
-    boolean withOptimizer) {
+    boolean withOptimizer,
+    int microBatches) {
 
   /** How the operations of a token are counted. */
   public static final String FORMULA =
@@ -47,7 +49,8 @@ public record Shape(
               1,
               2048,
               2048,
-              false),
+              false,
+              1),
           new Shape(
               "135m-6-layers",
               "six layers of the 135M with its head of 49,152, 2 x 1024 tokens, forward and backward",
@@ -55,7 +58,8 @@ public record Shape(
               2,
               1024,
               1024,
-              false),
+              false,
+              1),
           new Shape(
               "135m",
               "the whole 135M, 1 x 2048 tokens, with the optimizer",
@@ -63,7 +67,8 @@ public record Shape(
               1,
               2048,
               2048,
-              true),
+              true,
+              1),
           new Shape(
               "135m-6-layers-long",
               "the same cut, 1 x 4096 tokens of one document",
@@ -71,7 +76,8 @@ public record Shape(
               1,
               4096,
               4096,
-              false),
+              false,
+              1),
           new Shape(
               "135m-6-layers-packed",
               "the same cut, 1 x 4096 tokens of documents of 500",
@@ -79,7 +85,8 @@ public record Shape(
               1,
               4096,
               500,
-              false),
+              false,
+              1),
           new Shape(
               "135m-4096",
               "the whole 135M, 8 x 4096 tokens, with the optimizer; for GPUs",
@@ -87,23 +94,26 @@ public record Shape(
               8,
               4096,
               4096,
-              true),
+              true,
+              1),
           new Shape(
               "3b-4096",
-              "the whole SmolLM3-3B, 1 x 4096 tokens, with the optimizer; for GPUs of 80 GB",
+              "the whole SmolLM3-3B, 4 x 1 x 4096 tokens, with the optimizer; for GPUs of 80 GB",
               smolLm3(128_256, 2048, 11_008, 36, 16, 4),
               1,
               4096,
               4096,
-              true),
+              true,
+              4),
           new Shape(
               "1b-4096",
-              "a 1B (hidden 2048, 16 layers), 1 x 4096 tokens, with the optimizer; for GPUs",
+              "a 1B (hidden 2048, 16 layers), 4 x 1 x 4096 tokens, with the optimizer; for GPUs",
               smolLm3(128_256, 2048, 8192, 16, 32, 8),
               1,
               4096,
               4096,
-              true),
+              true,
+              4),
           new Shape(
               "3b-2-layers",
               "two layers of the 3B with its head of 128,256, 1 x 1024 tokens of documents of 500",
@@ -111,7 +121,8 @@ public record Shape(
               1,
               1024,
               500,
-              false),
+              false,
+              1),
           new Shape(
               "tiny",
               "a model of a minute, 4 x 256 tokens, with the optimizer",
@@ -119,7 +130,8 @@ public record Shape(
               4,
               256,
               256,
-              true));
+              true,
+              1));
 
   /**
    * The shape of a name.
@@ -142,6 +154,11 @@ public record Shape(
   /** Tokens of a micro-batch. */
   public long tokens() {
     return (long) rows * sequenceLength;
+  }
+
+  /** Tokens of all micro-batches of a step. */
+  public long tokensOfStep() {
+    return tokens() * microBatches;
   }
 
   /**

@@ -70,7 +70,7 @@ public record StepBench(
         step.run();
       }
       long memory = PeakMemory.bytes();
-      StepSamples samples = new StepSamples(shape.flopsPerToken() * shape.tokens());
+      StepSamples samples = new StepSamples(shape.flopsPerToken() * shape.tokensOfStep());
       if (baseline.isEmpty()) {
         measure(step, null, gemm, samples);
         memory = PeakMemory.bytes();
@@ -107,9 +107,9 @@ public record StepBench(
         type == ScalarType.BFLOAT16 ? "bf16" : "fp32",
         computedBy(),
         nameOf(checkpointing),
-        shape.tokens(),
+        shape.tokensOfStep(),
         samples.stepSeconds(),
-        shape.tokens() / samples.stepSeconds(),
+        shape.tokensOfStep() / samples.stepSeconds(),
         samples.gemmPeakFlops(),
         samples.shareOfPeak(),
         shape.flopsPerToken(),
@@ -125,7 +125,7 @@ public record StepBench(
                     new Baseline(
                         nameOf(chosen),
                         samples.baselineSeconds(),
-                        shape.tokens() / samples.baselineSeconds(),
+                        shape.tokensOfStep() / samples.baselineSeconds(),
                         samples.speedup()))
             .orElse(null));
   }

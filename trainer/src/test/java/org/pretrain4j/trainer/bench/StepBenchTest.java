@@ -34,7 +34,7 @@ final class StepBenchTest {
   private static Shape shape(String name, int hidden, int sequence, int documents) {
     ModelConfig model =
         new ModelConfig(320, hidden, 3 * hidden, 2, 4, 2, 0, 50_000, 4, 1e-6, 0.02, 8192, true);
-    return new Shape(name, name, model, 1, sequence, documents, true);
+    return new Shape(name, name, model, 1, sequence, documents, true, 1);
   }
 
   /** What malloc has given out: the Java heap, which grows into its limit, is not in it. */
@@ -80,6 +80,28 @@ final class StepBenchTest {
       BenchReport beside =
           measure(shape("large", 1280, 64, 64), Optional.of(Kernels.COMPOSED), 1, device);
       assertEquals(first.peakMemoryBytes(), beside.peakMemoryBytes(), 150e6);
+    }
+  }
+
+  @Test
+  void allMicroBatchesOfAStepAreRunAndCounted() {
+    Shape three = new Shape("three", "three", SMALL.model(), 1, 64, 64, true, 3);
+    try (ComputeDevice device = ComputeDevice.host(1)) {
+      assertEquals(3 * lossOfAStep(SMALL, device), lossOfAStep(three, device), 1e-6);
+      assertEquals(192, measure(three, Optional.empty(), 1, device).tokens());
+    }
+  }
+
+  private static double lossOfAStep(Shape shape, ComputeDevice device) {
+    try (MeasuredStep step =
+        new MeasuredStep(
+            shape,
+            ScalarType.BFLOAT16,
+            Kernels.FUSED,
+            Set.of(),
+            ActivationCheckpointing.NONE,
+            device)) {
+      return step.run().loss();
     }
   }
 

@@ -278,7 +278,12 @@ final class BenchCommand implements Callable<Integer> {
           "%-18s %.3f s, %.0f%%",
           phase.getKey(), phase.getValue(), 100 * phase.getValue() / report.stepSeconds());
     }
-    line("%-18s %.3f s in all steps", "heap's collector", report.garbageCollectionSeconds());
+    line(
+        "%-18s %s a step, its collector's pauses %.3f s in all steps, at most %.3f s in one",
+        "Java heap",
+        HumanUnits.bytes(report.heapBytesPerStep()),
+        report.garbageCollectionSeconds(),
+        report.mostGarbageCollectionSeconds());
     if (report.drift() != null) {
       line(
           "%-18s %+.1f%% of a step's time, %+d bytes resident, over %d steps",

@@ -53,6 +53,8 @@ final class BenchDocumentTest {
         BenchReport.OF_STEP,
         2L << 30,
         0.01,
+        0.004,
+        12_345,
         new BenchReport.Drift(400, 0.01, 4096),
         new BenchReport.Baseline("composed", 1, 500, 2));
   }

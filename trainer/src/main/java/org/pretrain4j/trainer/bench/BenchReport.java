@@ -22,7 +22,9 @@ import java.util.Map;
  *     without a baseline, {@link #OF_PROCESS} where the system only tells of the process so far
  * @param deviceMemoryBytes of the GPU in use after the steps, by all processes, as the driver
  *     counts; null on the CPU
- * @param garbageCollectionSeconds time of the heap's collector during all counted steps
+ * @param garbageCollectionSeconds pauses for the heap's collector during all counted steps
+ * @param mostGarbageCollectionSeconds the same, in the step with most of them
+ * @param heapBytesPerStep what a step takes from the Java heap, in all threads
  * @param drift whether steps became slower; null where there were too few to tell
  * @param baseline the same step computed otherwise, in turns with this one; or null
  */
@@ -42,6 +44,8 @@ public record BenchReport(
     String peakMemoryOf,
     Long deviceMemoryBytes,
     double garbageCollectionSeconds,
+    double mostGarbageCollectionSeconds,
+    long heapBytesPerStep,
     Drift drift,
     Baseline baseline) {
   /** The peak memory is the step's own. */

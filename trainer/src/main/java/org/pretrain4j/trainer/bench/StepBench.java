@@ -89,14 +89,18 @@ public record StepBench(
   }
 
   private void measure(MeasuredStep step, MeasuredStep other, GemmPeak gemm, StepSamples samples) {
+    GarbageCollectionTime collector = new GarbageCollectionTime();
+    HeapAllocation heap = new HeapAllocation();
     for (int i = 0; i < repetitions; i++) {
       double before = gemm.measure(GEMMS);
-      double collected = GarbageCollectionTime.seconds();
+      collector.takeSeconds();
+      heap.takeBytes();
       Sample sample = step.run();
-      double pauses = GarbageCollectionTime.seconds() - collected;
+      long allocated = heap.takeBytes();
+      double pauses = collector.takeSeconds();
       double peak = Math.max(before, gemm.measure(GEMMS));
       double otherTime = other == null ? Double.NaN : other.run().seconds();
-      samples.add(sample, peak, otherTime, pauses);
+      samples.add(sample, peak, otherTime, pauses, allocated);
     }
   }
 
@@ -118,6 +122,8 @@ public record StepBench(
         memoryOf,
         device.gpu().map(gpu -> gpu.driver().usedMemory()).orElse(null),
         samples.garbageCollectionSeconds(),
+        samples.mostGarbageCollectionSeconds(),
+        samples.heapBytesPerStep(),
         samples.drift(),
         baseline
             .map(

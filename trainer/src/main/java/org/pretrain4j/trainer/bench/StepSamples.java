@@ -23,7 +23,9 @@ final class StepSamples {
   private final List<Double> speedups = new ArrayList<>();
   private final List<Double> resident = new ArrayList<>();
   private final Map<String, List<Double>> phases = new LinkedHashMap<>();
+  private final List<Double> allocated = new ArrayList<>();
   private double collecting;
+  private double mostCollecting;
 
   /**
    * @param flops operations of a step
@@ -38,8 +40,9 @@ final class StepSamples {
    * @param peak operations a second of the matrix product beside it
    * @param otherTime seconds of the baseline's step beside it, or NaN
    * @param pauses seconds of the heap's collector in it
+   * @param heapBytes that it took from the heap
    */
-  void add(Sample sample, double peak, double otherTime, double pauses) {
+  void add(Sample sample, double peak, double otherTime, double pauses, long heapBytes) {
     seconds.add(sample.seconds());
     peaks.add(peak);
     shares.add(flops / sample.seconds() / peak);
@@ -47,6 +50,8 @@ final class StepSamples {
     speedups.add(otherTime / sample.seconds());
     resident.add((double) PeakMemory.residentBytes());
     collecting += pauses;
+    mostCollecting = Math.max(mostCollecting, pauses);
+    allocated.add((double) heapBytes);
     sample
         .phases()
         .forEach(
@@ -75,6 +80,14 @@ final class StepSamples {
 
   double garbageCollectionSeconds() {
     return collecting;
+  }
+
+  double mostGarbageCollectionSeconds() {
+    return mostCollecting;
+  }
+
+  long heapBytesPerStep() {
+    return Math.round(median(allocated));
   }
 
   Map<String, Double> phaseSeconds() {

@@ -23,7 +23,7 @@ public record CollectiveCall(
     BROADCAST("broadcast"),
     BARRIER("barrier"),
     BROADCAST_BYTES("broadcastBytes"),
-    ALL_GATHER_LONG("allGatherLong");
+    ALL_GATHER_LONGS("allGatherLongs");
 
     private final String method;
 
@@ -48,9 +48,17 @@ public record CollectiveCall(
     return new CollectiveCall(Kind.BROADCAST_BYTES, null, 0, null, root);
   }
 
-  /** An all-gather of one long. */
-  public static CollectiveCall allGatherLong() {
-    return new CollectiveCall(Kind.ALL_GATHER_LONG, null, 1, null, -1);
+  /**
+   * An all-gather of a few longs.
+   *
+   * @throws IllegalArgumentException if they are more than {@link Collectives#MOST_LONGS}
+   */
+  public static CollectiveCall allGatherLongs(int count) {
+    if (count < 1 || count > Collectives.MOST_LONGS) {
+      throw new IllegalArgumentException(
+          "an all-gather of " + count + " longs, at most " + Collectives.MOST_LONGS + " travel");
+    }
+    return new CollectiveCall(Kind.ALL_GATHER_LONGS, null, count, null, -1);
   }
 
   /** An all-reduce of this buffer. */
@@ -132,6 +140,9 @@ public record CollectiveCall(
     }
     if (root >= 0) {
       text.append("root ").append(root).append(type == null ? "" : ", ");
+    }
+    if (kind == Kind.ALL_GATHER_LONGS) {
+      text.append(elements);
     }
     if (type != null) {
       text.append(type.name().toLowerCase(Locale.ROOT)).append(" x ").append(elements);

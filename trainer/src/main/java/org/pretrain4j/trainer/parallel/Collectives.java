@@ -7,6 +7,9 @@ package org.pretrain4j.trainer.parallel;
  * on all of them within the timeout; no call waits for ever.
  */
 public interface Collectives extends AutoCloseable {
+  /** So many longs travel in one call. */
+  int MOST_LONGS = 8;
+
   /** This rank, from 0 to worldSize - 1. */
   int rank();
 
@@ -48,8 +51,19 @@ public interface Collectives extends AutoCloseable {
    */
   byte[] broadcastBytes(byte[] bytes, int root);
 
+  /**
+   * A few values of all ranks, in the order of ranks. One call with all that is to be said costs as
+   * much as one with a single value.
+   *
+   * @param values [n] of this rank, at most {@link #MOST_LONGS}
+   * @return [worldSize x n]
+   */
+  long[] allGatherLongs(long... values);
+
   /** The values of all ranks, in the order of ranks. */
-  long[] allGatherLong(long value);
+  default long[] allGatherLong(long value) {
+    return allGatherLongs(value);
+  }
 
   /** The values of all ranks, in the order of ranks, bit for bit. */
   default double[] allGatherDouble(double value) {

@@ -5,6 +5,8 @@ import java.util.concurrent.locks.Condition;
 
 /** One rank's view of an {@link InProcessGroup}; one thread uses it. */
 final class InProcessRank implements Collectives {
+  private static final long[] NOTHING = {};
+
   private final InProcessGroup group;
   private final int rank;
 
@@ -30,44 +32,45 @@ final class InProcessRank implements Collectives {
 
   @Override
   public Pending allReduce(FlatBuffer buffer, Reduction reduction) {
-    return pending(post(CollectiveCall.allReduce(buffer, reduction), buffer, null, 0, null));
+    return pending(post(CollectiveCall.allReduce(buffer, reduction), buffer, null, NOTHING, null));
   }
 
   @Override
   public Pending reduceScatter(FlatBuffer input, FlatBuffer output) {
     CollectiveCall call = CollectiveCall.reduceScatter(input, output, group.ranks.length);
-    return pending(post(call, input, output, 0, null));
+    return pending(post(call, input, output, NOTHING, null));
   }
 
   @Override
   public Pending allGather(FlatBuffer input, FlatBuffer output) {
     CollectiveCall call = CollectiveCall.allGather(input, output, group.ranks.length);
-    return pending(post(call, input, output, 0, null));
+    return pending(post(call, input, output, NOTHING, null));
   }
 
   @Override
   public Pending broadcast(FlatBuffer buffer, int root) {
     CollectiveCall call = CollectiveCall.broadcast(buffer, root, group.ranks.length);
-    return pending(post(call, buffer, null, 0, null));
+    return pending(post(call, buffer, null, NOTHING, null));
   }
 
   @Override
   public void barrier() {
-    await(post(CollectiveCall.barrier(), null, null, 0, null));
+    await(post(CollectiveCall.barrier(), null, null, NOTHING, null));
   }
 
   @Override
   public byte[] broadcastBytes(byte[] bytes, int root) {
     byte[] message = rank == root ? bytes.clone() : null;
     CollectiveCall call = CollectiveCall.broadcastBytes(root, group.ranks.length);
-    SharedOperation operation = post(call, null, null, 0, message);
+    SharedOperation operation = post(call, null, null, NOTHING, message);
     await(operation);
     return operation.message.clone();
   }
 
   @Override
-  public long[] allGatherLong(long value) {
-    SharedOperation operation = post(CollectiveCall.allGatherLong(), null, null, value, null);
+  public long[] allGatherLongs(long... values) {
+    CollectiveCall call = CollectiveCall.allGatherLongs(values.length);
+    SharedOperation operation = post(call, null, null, values, null);
     await(operation);
     return operation.values.clone();
   }
@@ -106,7 +109,7 @@ final class InProcessRank implements Collectives {
   }
 
   private SharedOperation post(
-      CollectiveCall call, FlatBuffer input, FlatBuffer output, long value, byte[] message) {
+      CollectiveCall call, FlatBuffer input, FlatBuffer output, long[] values, byte[] message) {
     group.lock.lock();
     try {
       if (left) {
@@ -138,7 +141,7 @@ final class InProcessRank implements Collectives {
       operation.inputs[rank] = input;
       operation.outputs[rank] = output;
       if (operation.values != null) {
-        operation.values[rank] = value;
+        System.arraycopy(values, 0, operation.values, rank * values.length, values.length);
       }
       if (message != null) {
         operation.message = message;

@@ -75,8 +75,8 @@ public abstract class ProcessCollectives<O extends ProcessCollectives.Operation>
   protected abstract O start(
       long sequence, CollectiveCall call, FlatBuffer input, FlatBuffer output);
 
-  /** All ranks' values, as a collective of its own. */
-  protected abstract long[] gather(CollectiveCall call, long value);
+  /** All ranks' values, equally many of each, as a collective of its own. */
+  protected abstract long[] gather(CollectiveCall call, long... values);
 
   /**
    * Sends a message of a length that all ranks know.
@@ -145,8 +145,8 @@ public abstract class ProcessCollectives<O extends ProcessCollectives.Operation>
   }
 
   @Override
-  public final long[] allGatherLong(long value) {
-    return gather(CollectiveCall.allGatherLong(), value);
+  public final long[] allGatherLongs(long... values) {
+    return gather(CollectiveCall.allGatherLongs(values.length), values);
   }
 
   @Override

@@ -19,7 +19,10 @@ final class SharedOperation {
   final int firstRank;
   final FlatBuffer[] inputs;
   final FlatBuffer[] outputs;
+
+  /** [worldSize x n] where longs are gathered. */
   final long[] values;
+
   final Condition changed;
   byte[] message;
   int posted;
@@ -45,7 +48,8 @@ final class SharedOperation {
     present = new boolean[worldSize];
     inputs = new FlatBuffer[worldSize];
     outputs = new FlatBuffer[worldSize];
-    values = call.kind() == CollectiveCall.Kind.ALL_GATHER_LONG ? new long[worldSize] : null;
+    boolean longs = call.kind() == CollectiveCall.Kind.ALL_GATHER_LONGS;
+    values = longs ? new long[Math.toIntExact(worldSize * call.elements())] : null;
     chunksPerPart = Math.ceilDiv(call.type() == null ? 0 : call.elements(), CHUNK);
     chunks = chunksPerPart * (isInParts() ? worldSize : 1);
   }

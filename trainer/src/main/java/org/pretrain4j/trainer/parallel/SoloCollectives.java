@@ -53,8 +53,9 @@ public final class SoloCollectives implements Collectives {
   }
 
   @Override
-  public long[] allGatherLong(long value) {
-    return new long[] {value};
+  public long[] allGatherLongs(long... values) {
+    CollectiveCall.allGatherLongs(values.length);
+    return values.clone();
   }
 
   @Override

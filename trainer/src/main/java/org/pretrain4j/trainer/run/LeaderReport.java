@@ -26,7 +26,7 @@ final class LeaderReport implements StepReport {
   private final RankPhases phases;
   private final double idleShare;
   private long skippedSteps;
-  private double garbageCollection = GarbageCollectionTime.seconds();
+  private final GarbageCollectionTime garbageCollection = new GarbageCollectionTime();
 
   LeaderReport(
       RunConfig config,
@@ -91,7 +91,7 @@ final class LeaderReport implements StepReport {
             slowest,
             outcome.work().get(slowest).seconds(),
             idleShare,
-            takeGarbageCollection(),
+            garbageCollection.takeSeconds(),
             PeakMemory.residentBytes(),
             shares(stepsDone),
             datasetTokens,
@@ -101,12 +101,6 @@ final class LeaderReport implements StepReport {
     log.write(metrics);
     phases.add(stepsDone, outcome.work()).ifPresent(rankLog::write);
     listener.step(metrics);
-  }
-
-  private double takeGarbageCollection() {
-    double before = garbageCollection;
-    garbageCollection = GarbageCollectionTime.seconds();
-    return garbageCollection - before;
   }
 
   /** Share of each dataset in the rows of the current stage so far. */

@@ -1,5 +1,6 @@
 package org.pretrain4j.trainer.run;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -16,6 +17,9 @@ final class RankPhases {
    * @param step number of steps done
    * @param steps over which it is the mean
    * @param communication waiting for other ranks
+   * @param garbageCollection pauses for the collector of the heap of the rank's process
+   * @param mostGarbageCollection the same, in the step with most of them: no single pause was
+   *     longer
    */
   record Line(
       long step,
@@ -24,15 +28,19 @@ final class RankPhases {
       double[] forward,
       double[] backward,
       double[] communication,
-      double[] optimizer) {}
+      double[] optimizer,
+      double[] garbageCollection,
+      double[] mostGarbageCollection) {}
 
   private final long totalSteps;
   private final double[][] sums;
+  private final double[] most;
   private int steps;
 
   RankPhases(int worldSize, long totalSteps) {
     this.totalSteps = totalSteps;
-    this.sums = new double[5][worldSize];
+    this.sums = new double[6][worldSize];
+    this.most = new double[worldSize];
   }
 
   /** Notes a step; a line where one is due. */
@@ -45,13 +53,23 @@ final class RankPhases {
       sums[2][rank] += own.backward();
       sums[3][rank] += own.communication();
       sums[4][rank] += own.optimizer();
+      sums[5][rank] += own.garbageCollection();
+      most[rank] = Math.max(most[rank], own.garbageCollection());
     }
     if (stepsDone % INTERVAL != 0 && stepsDone != totalSteps) {
       return Optional.empty();
     }
-    Line line = new Line(stepsDone, steps, mean(0), mean(1), mean(2), mean(3), mean(4));
+    Line line =
+        new Line(
+            stepsDone, steps, mean(0), mean(1), mean(2), mean(3), mean(4), mean(5), takeMost());
     steps = 0;
     return Optional.of(line);
+  }
+
+  private double[] takeMost() {
+    double[] taken = Arrays.stream(most).map(seconds -> Math.round(1e4 * seconds) / 1e4).toArray();
+    Arrays.fill(most, 0);
+    return taken;
   }
 
   /** To tenths of a millisecond; the sum begins again. */

@@ -11,6 +11,7 @@ import org.pretrain4j.configuration.StorageException;
 import org.pretrain4j.data.stream.ReadAhead;
 import org.pretrain4j.data.stream.Row;
 import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.trainer.bench.GarbageCollectionTime;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -63,6 +64,7 @@ final class RankTrainer implements AutoCloseable {
   private long step;
   private double optimizerSeconds;
   private double communicationSeconds;
+  private final GarbageCollectionTime garbageCollection = new GarbageCollectionTime();
 
   /** What a step came to, the same on all ranks but for the times. */
   record StepOutcome(
@@ -236,7 +238,7 @@ final class RankTrainer implements AutoCloseable {
             lossSum,
             squares,
             stopWanted,
-            times.work(optimizerSeconds, communicationSeconds));
+            times.work(optimizerSeconds, communicationSeconds, garbageCollection.takeSeconds()));
     double mean = 1.0 / all.targets();
     double norm = GradientNorm.norm(all.squares(), mean);
     double learningRate = schedule.at(step);

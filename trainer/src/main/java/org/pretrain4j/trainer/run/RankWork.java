@@ -3,7 +3,7 @@ package org.pretrain4j.trainer.run;
 import java.util.List;
 
 /**
- * Seconds of one rank in a step, by phase. Small enough to travel in a single number.
+ * Seconds of one rank in a step, by phase.
  *
  * @param data until its rows were there
  * @param forward embedding, layers and head
@@ -11,44 +11,55 @@ import java.util.List;
  * @param optimizer of the step before, as that of this one is still to come when ranks exchange it
  * @param communication that it waited for other ranks, which is no work of its own; of the step
  *     before, likewise
+ * @param garbageCollection pauses for the Java heap's collector since the exchange before; they lie
+ *     within the other phases
  */
 record RankWork(
-    double data, double forward, double backward, double optimizer, double communication) {
+    double data,
+    double forward,
+    double backward,
+    double optimizer,
+    double communication,
+    double garbageCollection) {
   /** The phases of own work. */
   static final List<String> PHASES = List.of("data", "forward", "backward", "optimizer");
 
-  private static final int BITS = 12;
-  private static final int DROPPED = 3;
-  private static final float LARGEST = 65_024;
+  /** Numbers that it travels in. */
+  static final int LONGS = 3;
+
+  /** In {@link #LONGS} numbers, each time rounded to float32. */
+  long[] packed() {
+    return new long[] {
+      pack(data, forward), pack(backward, optimizer), pack(communication, garbageCollection)
+    };
+  }
+
+  private static long pack(double high, double low) {
+    return (long) Float.floatToRawIntBits((float) high) << Integer.SIZE
+        | Float.floatToRawIntBits((float) low) & 0xFFFF_FFFFL;
+  }
 
   /**
-   * Five numbers of half precision without sign and without the last three bits: two digits of each
-   * time up to 18 hours.
+   * Reverses {@link #packed}.
+   *
+   * @param from where it begins in the numbers
    */
-  long packed() {
-    return pack(data)
-        | pack(forward) << BITS
-        | pack(backward) << 2 * BITS
-        | pack(optimizer) << 3 * BITS
-        | pack(communication) << 4 * BITS;
-  }
-
-  private static long pack(double seconds) {
-    short half = Float.floatToFloat16(Math.min(LARGEST, (float) Math.max(0, seconds)));
-    return half + (1 << DROPPED - 1) >> DROPPED;
-  }
-
-  static RankWork unpacked(long packed) {
+  static RankWork unpacked(long[] packed, int from) {
     return new RankWork(
-        unpack(packed),
-        unpack(packed >> BITS),
-        unpack(packed >> 2 * BITS),
-        unpack(packed >> 3 * BITS),
-        unpack(packed >> 4 * BITS));
+        high(packed[from]),
+        low(packed[from]),
+        high(packed[from + 1]),
+        low(packed[from + 1]),
+        high(packed[from + 2]),
+        low(packed[from + 2]));
   }
 
-  private static double unpack(long bits) {
-    return Float.float16ToFloat((short) ((bits & (1 << BITS) - 1) << DROPPED));
+  private static double high(long packed) {
+    return Float.intBitsToFloat((int) (packed >>> Integer.SIZE));
+  }
+
+  private static double low(long packed) {
+    return Float.intBitsToFloat((int) packed);
   }
 
   /** All of its own work. */
@@ -63,6 +74,7 @@ record RankWork(
 
   /** What the passes would take with another number of rows. */
   RankWork scaled(double factor) {
-    return new RankWork(data, factor * forward, factor * backward, optimizer, communication);
+    return new RankWork(
+        data, factor * forward, factor * backward, optimizer, communication, garbageCollection);
   }
 }

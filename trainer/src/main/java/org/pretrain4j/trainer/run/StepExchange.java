@@ -1,6 +1,6 @@
 package org.pretrain4j.trainer.run;
 
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.List;
 import org.pretrain4j.trainer.parallel.Collectives;
 
@@ -22,9 +22,8 @@ record StepExchange(
     double[] squares,
     boolean stopWanted,
     List<RankWork> work) {
-  // One number carries three: a rank's targets and rows are far fewer.
-  private static final long STOP = 1L << 62;
-  private static final int SUBSTITUTES_SHIFT = 42;
+  /** Numbers of a rank. */
+  private static final int LONGS = 5 + RankWork.LONGS;
 
   /**
    * Exchanges.
@@ -42,22 +41,39 @@ record StepExchange(
       double squares,
       boolean stopWanted,
       RankWork work) {
+    long[] own = work.packed();
+    long[] all =
+        // In one call: each costs a round through the cluster and, on GPUs, a wait for the stream.
+        collectives.allGatherLongs(
+            targets,
+            substitutes,
+            stopWanted ? 1 : 0,
+            Double.doubleToRawLongBits(lossSum),
+            Double.doubleToRawLongBits(squares),
+            own[0],
+            own[1],
+            own[2]);
     long allTargets = 0;
     long allSubstitutes = 0;
-    long mine = targets | substitutes << SUBSTITUTES_SHIFT | (stopWanted ? STOP : 0);
     boolean anyWantsStop = false;
-    for (long theirs : collectives.allGatherLong(mine)) {
-      allTargets += theirs & (1L << SUBSTITUTES_SHIFT) - 1;
-      allSubstitutes += (theirs & ~STOP) >>> SUBSTITUTES_SHIFT;
-      anyWantsStop |= (theirs & STOP) != 0;
+    double loss = 0;
+    double[] allSquares = new double[collectives.worldSize()];
+    List<RankWork> allWork = new ArrayList<>(collectives.worldSize());
+    for (int rank = 0; rank < collectives.worldSize(); rank++) {
+      int from = rank * LONGS;
+      allTargets += all[from];
+      allSubstitutes += all[from + 1];
+      anyWantsStop |= all[from + 2] != 0;
+      loss += Double.longBitsToDouble(all[from + 3]);
+      allSquares[rank] = Double.longBitsToDouble(all[from + 4]);
+      allWork.add(RankWork.unpacked(all, from + 5));
     }
-    double loss = Arrays.stream(collectives.allGatherDouble(lossSum)).reduce(0, Double::sum);
-    double[] allSquares = collectives.allGatherDouble(squares);
-    List<RankWork> allWork =
-        Arrays.stream(collectives.allGatherLong(work.packed()))
-            .mapToObj(RankWork::unpacked)
-            .toList();
     return new StepExchange(
-        allTargets, allSubstitutes, loss / allTargets, allSquares, anyWantsStop, allWork);
+        allTargets,
+        allSubstitutes,
+        loss / allTargets,
+        allSquares,
+        anyWantsStop,
+        List.copyOf(allWork));
   }
 }

@@ -69,8 +69,14 @@ final class StepTimes {
     return all;
   }
 
-  /** What this rank worked, and how long it waited for others in the step before. */
-  RankWork work(double optimizerBefore, double communicationBefore) {
+  /**
+   * What this rank worked.
+   *
+   * @param optimizerBefore seconds of the optimizer in the step before
+   * @param communicationBefore seconds that it waited for others, likewise
+   * @param garbageCollection seconds of the collector's pauses since it was last asked
+   */
+  RankWork work(double optimizerBefore, double communicationBefore, double garbageCollection) {
     return new RankWork(
         data,
         phases.getOrDefault("embedding", 0.0)
@@ -79,7 +85,8 @@ final class StepTimes {
         // Gradients travel while it goes on, and may have to be waited for.
         Math.max(0, phases.getOrDefault("backward", 0.0) - waitedInPasses),
         optimizerBefore,
-        communicationBefore);
+        communicationBefore,
+        garbageCollection);
   }
 
   private static double secondsSince(long start) {

@@ -49,8 +49,8 @@ public class PassingCollectives implements Collectives {
   }
 
   @Override
-  public long[] allGatherLong(long value) {
-    return engine.allGatherLong(value);
+  public long[] allGatherLongs(long... values) {
+    return engine.allGatherLongs(values);
   }
 
   @Override

@@ -93,8 +93,27 @@ public final class RankExercise {
       if (message.length != 3 || values[ranks - 1] != 1L << (40 + ranks - 1)) {
         throw new AssertionError("small messages");
       }
+      gatherSeveral(collectives);
     }
     return checksum.getValue();
+  }
+
+  /** Each number of values that may travel, none equal to another. */
+  private static void gatherSeveral(Collectives collectives) {
+    for (int count = 1; count <= Collectives.MOST_LONGS; count++) {
+      long[] mine = new long[count];
+      long[] expected = new long[collectives.worldSize() * count];
+      for (int i = 0; i < expected.length; i++) {
+        expected[i] = ~((long) i << 33) - count;
+        if (i / count == collectives.rank()) {
+          mine[i % count] = expected[i];
+        }
+      }
+      long[] all = collectives.allGatherLongs(mine);
+      if (!Arrays.equals(expected, all)) {
+        throw new AssertionError(Arrays.toString(all) + " of " + Arrays.toString(expected));
+      }
+    }
   }
 
   private static void same(String what, float[] expected, FlatBuffer actual) {

@@ -68,9 +68,9 @@ public final class MonitoredCollectives implements Collectives {
   }
 
   @Override
-  public long[] allGatherLong(long value) {
-    recorder.began(CollectiveCall.allGatherLong());
-    return timed(() -> engine.allGatherLong(value));
+  public long[] allGatherLongs(long... values) {
+    recorder.began(CollectiveCall.allGatherLongs(values.length));
+    return timed(() -> engine.allGatherLongs(values));
   }
 
   private Pending watched(Pending pending) {

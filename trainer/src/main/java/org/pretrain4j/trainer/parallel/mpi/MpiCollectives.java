@@ -83,18 +83,19 @@ public final class MpiCollectives extends ProcessCollectives<MpiOperation> {
               case ALL_GATHER -> transfers.allGather(input, output);
               case BROADCAST -> transfers.broadcast(call, input);
               case BARRIER -> transfers.barrier();
-              case BROADCAST_BYTES, ALL_GATHER_LONG ->
+              case BROADCAST_BYTES, ALL_GATHER_LONGS ->
                   throw new IllegalStateException(call + " has no buffers");
             });
   }
 
   @Override
-  protected long[] gather(CollectiveCall call, long value) {
+  protected long[] gather(CollectiveCall call, long... values) {
     try (Arena arena = Arena.ofShared()) {
-      MemorySegment mine = arena.allocateFrom(ValueLayout.JAVA_LONG, value);
-      MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, worldSize());
+      MemorySegment mine = arena.allocateFrom(ValueLayout.JAVA_LONG, values);
+      MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, (long) worldSize() * values.length);
       await(
-          begin(call, sequence -> begin(sequence, call, () -> transfers.allGatherLong(mine, all))));
+          begin(
+              call, sequence -> begin(sequence, call, () -> transfers.allGatherLongs(mine, all))));
       return all.toArray(ValueLayout.JAVA_LONG);
     }
   }

@@ -82,9 +82,9 @@ final class MpiTransfers {
     return single(request);
   }
 
-  Transfer allGatherLong(MemorySegment value, MemorySegment values) {
+  Transfer allGatherLongs(MemorySegment mine, MemorySegment all) {
     MemorySegment request = pool.take(8);
-    mpi.allGather(value, values, Long.BYTES, bytes, first, request);
+    mpi.allGather(mine, all, count(mine.byteSize()), bytes, first, request);
     return single(request);
   }
 

@@ -43,14 +43,14 @@ final class NcclCalls {
               from, output.address(), output.elements(), type, Nccl.SUM, communicator, stream);
       case ALL_GATHER -> nccl.allGather(from, output.address(), count, type, communicator, stream);
       case BROADCAST -> nccl.broadcast(from, from, count, type, call.root(), communicator, stream);
-      case BARRIER, BROADCAST_BYTES, ALL_GATHER_LONG ->
+      case BARRIER, BROADCAST_BYTES, ALL_GATHER_LONGS ->
           throw new IllegalStateException(call + " has no buffers");
     };
   }
 
   /** Moves longs as pairs of float32: an all-gather doesn't look at what it moves. */
-  int gatherLongs(long mine, long all, long communicator) {
-    return nccl.allGather(mine, all, 2, Nccl.FLOAT32, communicator, stream);
+  int gatherLongs(long mine, long all, int count, long communicator) {
+    return nccl.allGather(mine, all, 2L * count, Nccl.FLOAT32, communicator, stream);
   }
 
   /** Moves any four bytes as a float32, likewise. */

@@ -57,7 +57,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     communicator = new NcclCommunicator(nccl, gpu);
     stream = new NcclStream(gpu);
     calls = new NcclCalls(nccl, stream.handle());
-    small = stream.allocate((worldSize + 1L) * Long.BYTES);
+    small = stream.allocate((worldSize + 1L) * MOST_LONGS * Long.BYTES);
     piece = stream.allocate(PIECE); // once, since to allocate in mid-run waits for the GPU
   }
 
@@ -168,13 +168,14 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   }
 
   @Override
-  protected long[] gather(CollectiveCall call, long value) {
+  protected long[] gather(CollectiveCall call, long... values) {
     try (Arena arena = Arena.ofConfined()) {
       gpu.use();
-      long mine = small + (long) worldSize() * Long.BYTES;
-      gpu.copyToGpu(mine, arena.allocateFrom(ValueLayout.JAVA_LONG, value));
-      run(call, comm -> calls.gatherLongs(mine, small, comm));
-      MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, worldSize());
+      long count = (long) worldSize() * values.length;
+      long mine = small + count * Long.BYTES;
+      gpu.copyToGpu(mine, arena.allocateFrom(ValueLayout.JAVA_LONG, values));
+      run(call, comm -> calls.gatherLongs(mine, small, values.length, comm));
+      MemorySegment all = arena.allocate(ValueLayout.JAVA_LONG, count);
       gpu.copyFromGpu(small, all);
       return all.toArray(ValueLayout.JAVA_LONG);
     }

@@ -20,7 +20,7 @@ final class NcclOperation extends ProcessCollectives.Operation {
     return switch (call().kind()) {
       case ALL_REDUCE -> "ncclAllReduce";
       case REDUCE_SCATTER -> "ncclReduceScatter";
-      case ALL_GATHER, ALL_GATHER_LONG, BARRIER -> "ncclAllGather";
+      case ALL_GATHER, ALL_GATHER_LONGS, BARRIER -> "ncclAllGather";
       case BROADCAST, BROADCAST_BYTES -> "ncclBroadcast";
     };
   }

@@ -64,15 +64,16 @@ public final class TcpCollectives extends ProcessCollectives<TcpOperation> {
               case ALL_GATHER -> plan.allGather(input.segment(), output.segment());
               case BROADCAST -> plan.broadcast(input.segment(), call.root());
               case BARRIER -> plan.allGather(nothing, nothing);
-              case BROADCAST_BYTES, ALL_GATHER_LONG ->
+              case BROADCAST_BYTES, ALL_GATHER_LONGS ->
                   throw new IllegalStateException(call + " has no buffers");
             });
   }
 
   @Override
-  protected long[] gather(CollectiveCall call, long value) {
-    MemorySegment mine = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_LONG, value);
-    MemorySegment all = Arena.ofAuto().allocate(ValueLayout.JAVA_LONG, worldSize());
+  protected long[] gather(CollectiveCall call, long... values) {
+    MemorySegment mine = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_LONG, values);
+    long count = (long) worldSize() * values.length;
+    MemorySegment all = Arena.ofAuto().allocate(ValueLayout.JAVA_LONG, count);
     await(begin(call, sequence -> exchange.begin(sequence, call, () -> plan.allGather(mine, all))));
     return all.toArray(ValueLayout.JAVA_LONG);
   }

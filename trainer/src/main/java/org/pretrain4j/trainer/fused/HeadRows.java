@@ -21,6 +21,7 @@ final class HeadRows {
   private final int block;
   private final int headDim;
   private final Matrix rest;
+  private final TilePacking packing = new TilePacking();
   private Matrix matrix;
   private long start;
   private int column;
@@ -82,9 +83,9 @@ final class HeadRows {
   /** {@code [headDim, rows(first)]}. */
   void transpose(int first, MemorySegment result) {
     if (isRest(first)) {
-      TilePacking.transpose(rest, 0, rows(first), 0, headDim, result);
+      packing.transpose(rest, 0, rows(first), 0, headDim, result);
     } else {
-      TilePacking.transpose(matrix, start + first, block, column, headDim, result);
+      packing.transpose(matrix, start + first, block, column, headDim, result);
     }
   }
 
@@ -93,10 +94,9 @@ final class HeadRows {
     for (int row = 0; row < block; row += PANEL) {
       MemorySegment panel = slice(panels, row * headDim, PANEL * headDim);
       if (isRest(first)) {
-        TilePacking.panelOfTranspose(rest, row, PANEL, 0, headDim, panel, PANEL);
+        packing.panelOfTranspose(rest, row, PANEL, 0, headDim, panel, PANEL);
       } else {
-        TilePacking.panelOfTranspose(
-            matrix, start + first + row, PANEL, column, headDim, panel, PANEL);
+        packing.panelOfTranspose(matrix, start + first + row, PANEL, column, headDim, panel, PANEL);
       }
     }
   }

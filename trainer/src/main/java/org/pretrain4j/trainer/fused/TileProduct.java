@@ -141,6 +141,7 @@ final class TileProduct {
   private static final class Room {
     private final Memory packed;
     private final Memory tile;
+    private final TilePacking packing = new TilePacking();
 
     Room(NDManager manager) {
       packed = new Memory(manager);
@@ -171,10 +172,10 @@ final class TileProduct {
   }
 
   private static void pack(
-      Factor right, int inner, int depth, int column, int columns, MemorySegment panel) {
+      Room room, Factor right, int inner, int depth, int column, int columns, MemorySegment panel) {
     Matrix matrix = right.matrix();
     if (right.transposed()) {
-      TilePacking.panelOfTranspose(
+      room.packing.panelOfTranspose(
           matrix, column, columns, right.column() + inner, depth, panel, PANEL);
     } else {
       TilePacking.panel(matrix, inner, depth, right.column() + column, columns, panel, PANEL);
@@ -214,7 +215,7 @@ final class TileProduct {
               int row = item * PANEL;
               int rows = Math.min(PANEL, shape.rows - row);
               long bytes = (long) shape.inner * Short.BYTES;
-              TilePacking.transpose(
+              room.packing.transpose(
                   left.matrix(),
                   0,
                   shape.inner,
@@ -246,7 +247,7 @@ final class TileProduct {
         for (int panel = 0; panel < columns; panel += PANEL) {
           MemorySegment packed =
               room.packed.segment.asSlice(panel / PANEL * panelBytes(block), panelBytes(block));
-          pack(right, inner, block, column + panel, Math.min(PANEL, columns - panel), packed);
+          pack(room, right, inner, block, column + panel, Math.min(PANEL, columns - panel), packed);
         }
         for (int row = 0; row < shape.rows; row += ROWS) {
           rows(room, row, inner, block, column, columns);
@@ -336,6 +337,7 @@ final class TileProduct {
             count,
             (item, room) ->
                 pack(
+                    room,
                     right,
                     inner,
                     block,
@@ -353,7 +355,7 @@ final class TileProduct {
       int strideA;
       if (left.transposed()) {
         MemorySegment packed = room.packed.segment.asSlice(0, (long) rows * block * Short.BYTES);
-        TilePacking.transpose(left.matrix(), inner, block, left.column() + row, rows, packed);
+        room.packing.transpose(left.matrix(), inner, block, left.column() + row, rows, packed);
         a = packed.address();
         strideA = block;
       } else {

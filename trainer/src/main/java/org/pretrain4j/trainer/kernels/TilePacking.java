@@ -8,7 +8,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Arranges bfloat16 factors as tile instructions read them, whose unit is a pair of neighbours
- * along the inner axis: 32 bits. All offsets and sizes are multiples of 16, inner ones of 32.
+ * along the inner axis: 32 bits. All offsets and sizes are multiples of 16, inner ones of 32. For
+ * one thread at a time, as its transposes go through memory that is kept.
  */
 public final class TilePacking {
   private static final VectorSpecies<Integer> INTS = Lanes.INTS;
@@ -24,7 +25,7 @@ public final class TilePacking {
     }
   }
 
-  private TilePacking() {}
+  private final int[] square = new int[COUNT * COUNT];
 
   /**
    * A panel of a factor {@code [inner, columns]}: two rows at a time, their elements in turns.
@@ -53,10 +54,9 @@ public final class TilePacking {
    * @param columns of the panel
    * @param column the factor's first row
    */
-  public static void panelOfTranspose(
+  public void panelOfTranspose(
       Matrix matrix, long row, int columns, int column, int inner, MemorySegment panel, int width) {
     MemorySegment memory = matrix.memory();
-    int[] square = new int[COUNT * COUNT];
     for (int pair = 0; pair < inner / 2; pair += COUNT) {
       for (int n = 0; n < columns; n += COUNT) {
         long first = ((row + n) * matrix.columns() + column) / 2 + pair;
@@ -75,10 +75,9 @@ public final class TilePacking {
    * @param columns that are taken: rows of the result
    * @param result {@code [columns, inner]}, written
    */
-  public static void transpose(
+  public void transpose(
       Matrix matrix, long row, int inner, int column, int columns, MemorySegment result) {
     MemorySegment memory = matrix.memory();
-    int[] square = new int[COUNT * COUNT];
     int pairs = inner / 2;
     for (int c = 0; c < columns; c += COUNT) {
       for (int pair = 0; pair < pairs; pair += COUNT) {

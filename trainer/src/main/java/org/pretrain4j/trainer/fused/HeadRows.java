@@ -103,14 +103,11 @@ final class HeadRows {
 
   /** The block as a second factor: a panel for each {@code PANEL} columns of the head. */
   void panels(int first, MemorySegment panels) {
-    for (int c = 0; c < headDim; c += PANEL) {
-      int width = Math.min(PANEL, headDim - c);
-      MemorySegment panel = slice(panels, c * block, PANEL * block);
-      if (isRest(first)) {
-        TilePacking.panel(rest, 0, block, c, width, panel, PANEL);
-      } else {
-        TilePacking.panel(matrix, start + first, block, column + c, width, panel, PANEL);
-      }
+    long stride = (long) block / 2 * PANEL;
+    if (isRest(first)) {
+      TilePacking.panels(rest, 0, block, 0, headDim, panels, PANEL, stride);
+    } else {
+      TilePacking.panels(matrix, start + first, block, column, headDim, panels, PANEL, stride);
     }
   }
 

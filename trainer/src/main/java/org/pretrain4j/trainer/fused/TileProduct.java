@@ -34,6 +34,9 @@ final class TileProduct {
   /** Of fewer columns than these, all panels are arranged before, and threads share the rows. */
   private static final int FEW_COLUMNS = 1024;
 
+  /** Of the inner axis that a thread arranges at a time, where threads share panels. */
+  private static final int SLICE = 512;
+
   private static final int INNER_UNIT = 32;
   private static final int UNIT = 16;
 
@@ -171,14 +174,37 @@ final class TileProduct {
     void run(int item, Room room);
   }
 
+  /**
+   * Arranges panels of the second factor.
+   *
+   * @param inner where the inner axis begins
+   * @param depth how much of it
+   * @param column of the first panel
+   * @param columns of all panels together
+   * @param panels from where the first begins
+   * @param stride bytes from one panel to the next
+   */
   private static void pack(
-      Room room, Factor right, int inner, int depth, int column, int columns, MemorySegment panel) {
+      Room room,
+      Factor right,
+      int inner,
+      int depth,
+      int column,
+      int columns,
+      MemorySegment panels,
+      long stride) {
     Matrix matrix = right.matrix();
-    if (right.transposed()) {
-      room.packing.panelOfTranspose(
-          matrix, column, columns, right.column() + inner, depth, panel, PANEL);
-    } else {
-      TilePacking.panel(matrix, inner, depth, right.column() + column, columns, panel, PANEL);
+    if (!right.transposed()) {
+      int first = right.column() + column;
+      long pairs = stride / Integer.BYTES;
+      TilePacking.panels(matrix, inner, depth, first, columns, panels, PANEL, pairs);
+      return;
+    }
+    for (int from = 0; from < columns; from += PANEL) {
+      MemorySegment panel = panels.asSlice(from / PANEL * stride);
+      int width = Math.min(PANEL, columns - from);
+      int first = right.column() + inner;
+      room.packing.panelOfTranspose(matrix, column + from, width, first, depth, panel, PANEL);
     }
   }
 
@@ -244,11 +270,7 @@ final class TileProduct {
       int columns = Math.min(width, shape.columns - column);
       for (int inner = 0; inner < shape.inner; inner += depth) {
         int block = Math.min(depth, shape.inner - inner);
-        for (int panel = 0; panel < columns; panel += PANEL) {
-          MemorySegment packed =
-              room.packed.segment.asSlice(panel / PANEL * panelBytes(block), panelBytes(block));
-          pack(room, right, inner, block, column + panel, Math.min(PANEL, columns - panel), packed);
-        }
+        pack(room, right, inner, block, column, columns, room.packed.segment, panelBytes(block));
         for (int row = 0; row < shape.rows; row += ROWS) {
           rows(room, row, inner, block, column, columns);
         }
@@ -317,8 +339,8 @@ final class TileProduct {
     }
 
     void run() {
-      int count = Math.ceilDiv(shape.columns, PANEL);
-      panels = shared.ofBytes(count * panelBytes(depth));
+      panels = shared.ofBytes(Math.ceilDiv(shape.columns, PANEL) * panelBytes(depth));
+      int groups = Math.ceilDiv(shape.columns, PANEL * PANELS);
       if (result instanceof Rounded && !shape.whole()) {
         sums.ofBytes((long) shape.rows * shape.columns * Float.BYTES);
       }
@@ -334,19 +356,26 @@ final class TileProduct {
         int inner = next;
         int block = Math.min(depth, shape.inner - inner);
         parallel(
-            count,
-            (item, room) ->
-                pack(
-                    room,
-                    right,
-                    inner,
-                    block,
-                    item * PANEL,
-                    Math.min(PANEL, shape.columns - item * PANEL),
-                    panels.asSlice(item * panelBytes(block), panelBytes(block))));
+            groups * Math.ceilDiv(block, SLICE), (item, room) -> pack(room, item, inner, block));
         parallel(
             Math.ceilDiv(shape.rows, ROWS), (item, room) -> rows(room, item * ROWS, inner, block));
       }
+    }
+
+    /** A slice of the inner axis of a group of panels. */
+    private void pack(Room room, int item, int inner, int block) {
+      int slices = Math.ceilDiv(block, SLICE);
+      int column = item / slices * PANELS * PANEL;
+      int from = item % slices * SLICE;
+      TileProduct.pack(
+          room,
+          right,
+          inner + from,
+          Math.min(SLICE, block - from),
+          column,
+          Math.min(PANELS * PANEL, shape.columns - column),
+          panels.asSlice(column / PANEL * panelBytes(block) + panelBytes(from)),
+          panelBytes(block));
     }
 
     private void rows(Room room, int row, int inner, int block) {

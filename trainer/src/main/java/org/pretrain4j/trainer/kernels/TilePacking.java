@@ -16,6 +16,9 @@ public final class TilePacking {
   private static final int COUNT = Lanes.COUNT;
   private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
+  /** Columns that are read of a row at a time: whole lines of the cache, two of them neighbours. */
+  private static final int PIECE = 64;
+
   /** A column of a square of lanes. */
   private static final int[] COLUMN = new int[COUNT];
 
@@ -28,37 +31,52 @@ public final class TilePacking {
   private final int[] square = new int[COUNT * COUNT];
 
   /**
-   * A panel of a factor {@code [inner, columns]}: two rows at a time, their elements in turns.
+   * Panels of a factor {@code [inner, columns]}: two rows at a time, their elements in turns. All
+   * panels in one pass over the rows, as short pieces of rows that lie far apart are slow to read.
    *
    * @param matrix holds the factor
    * @param row the factor's first
    * @param inner rows of the factor
-   * @param column the panel's first
-   * @param columns of the panel
-   * @param panel {@code [inner / 2, width]} pairs, of which {@code columns} are written
-   * @param width pairs from one row of the panel to the next
+   * @param column the first panel's first
+   * @param columns of all panels together; only the last panel may be narrower than the width
+   * @param panels {@code [panels][inner / 2, width]} pairs
+   * @param width pairs from one row of a panel to the next
+   * @param stride pairs from one panel to the next
    */
-  public static void panel(
-      Matrix matrix, long row, int inner, int column, int columns, MemorySegment panel, int width) {
+  public static void panels(
+      Matrix matrix,
+      long row,
+      int inner,
+      int column,
+      int columns,
+      MemorySegment panels,
+      int width,
+      long stride) {
     MemorySegment memory = matrix.memory();
     for (int pair = 0; pair < inner / 2; pair++) {
       long first = (row + 2L * pair) * matrix.columns() + column;
-      interleave(memory, first, first + matrix.columns(), columns, panel, (long) pair * width);
+      long second = first + matrix.columns();
+      long to = (long) pair * width;
+      for (int n = 0; n < columns; n += width, to += stride) {
+        interleave(memory, first + n, second + n, Math.min(width, columns - n), panels, to);
+      }
     }
   }
 
   /**
-   * The same of a factor whose transpose is in memory: its columns are rows there.
+   * One panel of a factor whose transpose is in memory: its columns are rows there.
    *
    * @param row the panel's first column
    * @param columns of the panel
    * @param column the factor's first row
+   * @param panel {@code [inner / 2, width]} pairs, of which {@code columns} are written
    */
   public void panelOfTranspose(
       Matrix matrix, long row, int columns, int column, int inner, MemorySegment panel, int width) {
     MemorySegment memory = matrix.memory();
-    for (int pair = 0; pair < inner / 2; pair += COUNT) {
-      for (int n = 0; n < columns; n += COUNT) {
+    // A few rows from end to end: many at once are more streams than the hardware fetches ahead.
+    for (int n = 0; n < columns; n += COUNT) {
+      for (int pair = 0; pair < inner / 2; pair += COUNT) {
         long first = ((row + n) * matrix.columns() + column) / 2 + pair;
         load(memory, first, matrix.columns() / 2, square);
         storeTransposed(square, panel, (long) pair * width + n, width);
@@ -79,11 +97,14 @@ public final class TilePacking {
       Matrix matrix, long row, int inner, int column, int columns, MemorySegment result) {
     MemorySegment memory = matrix.memory();
     int pairs = inner / 2;
-    for (int c = 0; c < columns; c += COUNT) {
+    for (int block = 0; block < columns; block += PIECE) {
+      int end = Math.min(columns, block + PIECE);
       for (int pair = 0; pair < pairs; pair += COUNT) {
-        long first = (row + 2L * pair) * matrix.columns() + column + c;
-        loadPairs(memory, first, matrix.columns(), square);
-        storeTransposed(square, result, (long) c * pairs + pair, pairs);
+        long first = (row + 2L * pair) * matrix.columns() + column;
+        for (int c = block; c < end; c += COUNT) {
+          loadPairs(memory, first + c, matrix.columns(), square);
+          storeTransposed(square, result, (long) c * pairs + pair, pairs);
+        }
       }
     }
   }

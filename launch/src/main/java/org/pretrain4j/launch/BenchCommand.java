@@ -264,8 +264,12 @@ final class BenchCommand implements Callable<Integer> {
         report.tokensPerSecond(),
         report.stepSeconds());
     line(
-        "%-18s %.1f%% of %.1f GFLOP/s",
-        "share of peak", 100 * report.shareOfPeak(), report.gemmPeakFlops() / 1e9);
+        "%-18s %.1f%% of %,.0f GFLOP/s, the fastest step %.1f%% of the best, %,.0f",
+        "share of peak",
+        100 * report.shareOfPeak(),
+        report.gemmPeakFlops() / 1e9,
+        100 * report.fastestShareOfPeak(),
+        report.bestPeakFlops() / 1e9);
     line(
         "%-18s %s of the %s",
         "peak memory",

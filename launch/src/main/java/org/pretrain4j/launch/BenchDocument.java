@@ -80,6 +80,13 @@ record BenchDocument(String version, String formula, Machine machine, List<Bench
     String kind = kind(first);
     row(table, kind, "tokens/s", "%,.0f", first.tokensPerSecond(), second.tokensPerSecond());
     row(table, "", "share of peak", "%.3f", first.shareOfPeak(), second.shareOfPeak());
+    row(
+        table,
+        "",
+        "fastest share",
+        "%.3f",
+        first.fastestShareOfPeak(),
+        second.fastestShareOfPeak());
     double before = first.gemmPeakFlops() / 1e9;
     double after = second.gemmPeakFlops() / 1e9;
     row(table, "", "GEMM peak, GFLOP/s", "%,.1f", before, after);

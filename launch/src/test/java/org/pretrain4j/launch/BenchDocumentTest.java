@@ -47,6 +47,8 @@ final class BenchDocumentTest {
         tokensPerSecond,
         1e12,
         0.5,
+        2e12,
+        0.25,
         1e8,
         Map.of("forward", 0.25),
         1L << 30,

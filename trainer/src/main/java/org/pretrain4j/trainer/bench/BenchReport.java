@@ -15,6 +15,9 @@ import java.util.Map;
  * @param gemmPeakFlops operations a second of the best matrix product, measured between the steps
  * @param shareOfPeak median over the repetitions of the step's operations a second over the GEMM
  *     peak measured beside it
+ * @param bestPeakFlops the largest of the GEMM peaks of all repetitions
+ * @param fastestShareOfPeak the fastest step's operations a second over bestPeakFlops: where others
+ *     use the machine, steps and peaks are now and then held up, and this leaves that out of both
  * @param flopsPerToken by {@link Shape#FORMULA}
  * @param phaseSeconds time by phase
  * @param peakMemoryBytes largest resident set of the process, on the host
@@ -38,6 +41,8 @@ public record BenchReport(
     double tokensPerSecond,
     double gemmPeakFlops,
     double shareOfPeak,
+    double bestPeakFlops,
+    double fastestShareOfPeak,
     double flopsPerToken,
     Map<String, Double> phaseSeconds,
     long peakMemoryBytes,

@@ -116,6 +116,8 @@ public record StepBench(
         shape.tokensOfStep() / samples.stepSeconds(),
         samples.gemmPeakFlops(),
         samples.shareOfPeak(),
+        samples.bestPeakFlops(),
+        samples.fastestShareOfPeak(),
         shape.flopsPerToken(),
         samples.phaseSeconds(),
         memory,

@@ -70,6 +70,15 @@ final class StepSamples {
     return median(shares);
   }
 
+  double bestPeakFlops() {
+    return Collections.max(peaks);
+  }
+
+  /** Of the fastest step and the best peak. */
+  double fastestShareOfPeak() {
+    return flops / Collections.min(seconds) / bestPeakFlops();
+  }
+
   double baselineSeconds() {
     return median(otherSeconds);
   }

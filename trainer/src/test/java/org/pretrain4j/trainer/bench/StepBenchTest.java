@@ -115,6 +115,20 @@ final class StepBenchTest {
   }
 
   @Test
+  void theFastestStepIsHeldAgainstTheBestPeakOfAll() {
+    StepSamples samples = new StepSamples(12);
+    samples.add(new MeasuredStep.Sample(3, Map.of(), 0), 10, 6, 0, 100);
+    samples.add(new MeasuredStep.Sample(1, Map.of(), 0), 16, 6, 0.25, 300);
+    samples.add(new MeasuredStep.Sample(2, Map.of(), 0), 24, 6, 0.5, 200);
+    assertEquals(24, samples.bestPeakFlops());
+    assertEquals(12.0 / 24, samples.fastestShareOfPeak());
+    assertEquals(12.0 / 3 / 10, samples.shareOfPeak(), "the median of 0.4, 0.75 and 0.25");
+    assertEquals(0.75, samples.garbageCollectionSeconds());
+    assertEquals(0.5, samples.mostGarbageCollectionSeconds());
+    assertEquals(200, samples.heapBytesPerStep());
+  }
+
+  @Test
   void aDriftIsTheDifferenceOfMediansNotOfSingleSamples() {
     List<Double> seconds = new ArrayList<>(Collections.nCopies(600, 1.0));
     List<Double> resident = new ArrayList<>(Collections.nCopies(600, 1e9));

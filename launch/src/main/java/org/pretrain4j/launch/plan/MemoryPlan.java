@@ -42,7 +42,7 @@ public record MemoryPlan(
   private static final long COMPOSED_LOGIT_BYTES = 20;
 
   /** The fused pass has so many logits at a time, but those of 64 tokens at least. */
-  private static final long FUSED_CHUNK_LOGITS = 1L << 26;
+  private static final long FUSED_CHUNK_LOGITS = 1L << 27;
 
   private static final int FUSED_LEAST_CHUNK_TOKENS = 64;
 
@@ -57,7 +57,7 @@ public record MemoryPlan(
    *   <li>activations: tokens of a micro-batch times {@link #composed} or {@link #fused}, and the
    *       fused pass's {@link #scratch}; in the composed pass also what is computed again ({@link
    *       #repeated}), as far as that is more than the logits, which are gone by then
-   *   <li>logits, fused: b V times a chunk of the tokens, all chunks alike and at most max(64, 2^26
+   *   <li>logits, fused: b V times a chunk of the tokens, all chunks alike and at most max(64, 2^27
    *       / V) long; logits and gradient in one place
    *   <li>logits, composed: min(tokens, 1024) times V times 20: fp32 logits, their log softmax, and
    *       the gradients of both; in bf16 also the logits and their gradient, in fp32 another copy

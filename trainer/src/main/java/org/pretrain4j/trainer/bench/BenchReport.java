@@ -27,7 +27,7 @@ import java.util.Map;
  *     counts; null on the CPU
  * @param garbageCollectionSeconds pauses for the heap's collector during all counted steps
  * @param mostGarbageCollectionSeconds the same, in the step with most of them
- * @param heapBytesPerStep what a step takes from the Java heap, in all threads
+ * @param heapBytesPerStep what a step takes from the Java heap, in all platform threads
  * @param drift whether steps became slower; null where there were too few to tell
  * @param baseline the same step computed otherwise, in turns with this one; or null
  */

@@ -3,7 +3,7 @@ package org.pretrain4j.trainer.bench;
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 
-/** What the threads of this process take from the Java heap. For one thread. */
+/** What the platform threads of this process take from the Java heap. For one thread. */
 final class HeapAllocation {
   private final ThreadMXBean threads =
       ManagementFactory.getPlatformMXBean(com.sun.management.ThreadMXBean.class);

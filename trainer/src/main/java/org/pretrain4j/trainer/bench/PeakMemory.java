@@ -1,12 +1,21 @@
 package org.pretrain4j.trainer.bench;
 
 import java.io.IOException;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /** The memory of this process, as the operating system counts it. */
 public final class PeakMemory {
+  private static final Logger LOG = LogManager.getLogger();
   private static final Path STATUS = Path.of("/proc/self/status");
   private static final Path CLEAR = Path.of("/proc/self/clear_refs");
 
@@ -26,7 +35,8 @@ public final class PeakMemory {
   }
 
   /**
-   * Lets {@link #bytes} start again from what is resident now.
+   * Lets {@link #bytes} start again from what is resident now, after malloc has given back what it
+   * keeps of memory that was freed.
    *
    * @return whether the system does that; if not, the figure stays that of the whole process
    */
@@ -34,11 +44,31 @@ public final class PeakMemory {
     if (!Files.isWritable(CLEAR)) {
       return false;
     }
+    trim();
     try {
       Files.writeString(CLEAR, FORGET_PEAK, StandardOpenOption.WRITE);
       return true;
     } catch (IOException e) {
       return false;
+    }
+  }
+
+  /** Where there is glibc. */
+  @SuppressWarnings("restricted")
+  private static void trim() {
+    Linker linker = Linker.nativeLinker();
+    Optional<MemorySegment> function = linker.defaultLookup().find("malloc_trim");
+    if (function.isEmpty()) {
+      return;
+    }
+    MethodHandle trim =
+        linker.downcallHandle(
+            function.get(), FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG));
+    try {
+      int released = (int) trim.invokeExact(0L);
+      LOG.debug("malloc_trim gave memory back: {}", released == 1);
+    } catch (Throwable e) {
+      throw new IllegalStateException("malloc_trim", e);
     }
   }
 

@@ -11,7 +11,7 @@ import org.pretrain4j.trainer.model.ModelConfig;
 /** All memory of the passes over micro-batches of one number of tokens; allocated once, reused. */
 final class Workspace {
   /** Elements of a chunk of logits, unless a few rows alone have more. */
-  private static final long LOGITS_ELEMENTS = 1L << 26;
+  private static final long LOGITS_ELEMENTS = 1L << 27;
 
   private static final long LEAST_CHUNK_TOKENS = 64;
 

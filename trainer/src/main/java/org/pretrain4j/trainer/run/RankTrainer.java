@@ -64,6 +64,7 @@ final class RankTrainer implements AutoCloseable {
   private long step;
   private double optimizerSeconds;
   private double communicationSeconds;
+  private double collectorSeconds;
   private final GarbageCollectionTime garbageCollection = new GarbageCollectionTime();
 
   /** What a step came to, the same on all ranks but for the times. */
@@ -191,6 +192,7 @@ final class RankTrainer implements AutoCloseable {
   StepOutcome step(boolean stopWanted) throws InterruptedException {
     StepTimes times = new StepTimes();
     device.use();
+    garbageCollection.takeSeconds(); // what was collected between steps is no step's
     double exposedBefore = recorder.exposedSeconds();
     enter("data");
     FaultInjector.BadNumbers bad = faults.beginStep(step);
@@ -214,6 +216,7 @@ final class RankTrainer implements AutoCloseable {
     StepOutcome outcome = update(bad, targets, substitutes, stopWanted, times);
     communicationSeconds = recorder.exposedSeconds() - exposedBefore;
     times.communication(communicationSeconds);
+    collectorSeconds = garbageCollection.takeSeconds();
     step++;
     return outcome;
   }
@@ -238,7 +241,7 @@ final class RankTrainer implements AutoCloseable {
             lossSum,
             squares,
             stopWanted,
-            times.work(optimizerSeconds, communicationSeconds, garbageCollection.takeSeconds()));
+            times.work(optimizerSeconds, communicationSeconds, collectorSeconds));
     double mean = 1.0 / all.targets();
     double norm = GradientNorm.norm(all.squares(), mean);
     double learningRate = schedule.at(step);

@@ -11,8 +11,8 @@ import java.util.List;
  * @param optimizer of the step before, as that of this one is still to come when ranks exchange it
  * @param communication that it waited for other ranks, which is no work of its own; of the step
  *     before, likewise
- * @param garbageCollection pauses for the Java heap's collector since the exchange before; they lie
- *     within the other phases
+ * @param garbageCollection pauses for the Java heap's collector in the step before, which lie
+ *     within the other phases; of the rank's process, that is, of all ranks in it
  */
 record RankWork(
     double data,

@@ -30,8 +30,8 @@ import java.util.Map;
  * @param slowestRank rank that worked longest, waiting for others left out
  * @param slowestRankSeconds its time
  * @param idleShare of the ranks' time, as the rows of a step don't go evenly over them
- * @param garbageCollectionSeconds time of the Java heap's collector since the last line, pauses
- *     among it
+ * @param garbageCollectionSeconds pauses for the collector of the Java heap of rank 0's process
+ *     since the last line, also those between steps
  * @param residentBytes memory of the process
  * @param shares share of each dataset in the rows of this stage so far
  * @param datasetTokens tokens read of each dataset since the beginning of the run

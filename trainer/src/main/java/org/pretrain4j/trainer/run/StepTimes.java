@@ -74,9 +74,10 @@ final class StepTimes {
    *
    * @param optimizerBefore seconds of the optimizer in the step before
    * @param communicationBefore seconds that it waited for others, likewise
-   * @param garbageCollection seconds of the collector's pauses since it was last asked
+   * @param garbageCollectionBefore seconds of the collector's pauses, likewise
    */
-  RankWork work(double optimizerBefore, double communicationBefore, double garbageCollection) {
+  RankWork work(
+      double optimizerBefore, double communicationBefore, double garbageCollectionBefore) {
     return new RankWork(
         data,
         phases.getOrDefault("embedding", 0.0)
@@ -86,7 +87,7 @@ final class StepTimes {
         Math.max(0, phases.getOrDefault("backward", 0.0) - waitedInPasses),
         optimizerBefore,
         communicationBefore,
-        garbageCollection);
+        garbageCollectionBefore);
   }
 
   private static double secondsSince(long start) {

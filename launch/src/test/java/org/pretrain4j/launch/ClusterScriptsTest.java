@@ -179,17 +179,37 @@ class ClusterScriptsTest {
   void slurmGivesEachRankItsPartOfTheProcessors() throws Exception {
     Map<String, String> node = Map.of("SLURM_TASKS_PER_NODE", "4(x48)", "SLURM_CPUS_ON_NODE", "18");
     String arguments = "echo srun $*\n";
-    String bound = "--cpus-per-task=4 --cpu-bind=cores";
-    assertTrue(slurmJob(0, arguments, node).contains(bound));
+    String bound = "--cpus-per-task=4 --cpu-bind=cores ";
+    assertTrue(slurmJob(0, arguments, node).contains(bound + "--distribution=block:block"));
+    Map<String, String> dealt = new HashMap<>(node);
+    dealt.put("SLURM_DISTRIBUTION", "cyclic");
+    String output = slurmJob(0, arguments, dealt);
+    assertTrue(output.contains(bound), output);
+    assertFalse(output.contains("--distribution"), output);
     Map<String, String> asTheJobSays = new HashMap<>(node);
     asTheJobSays.put("SLURM_CPU_BIND", "none");
-    assertFalse(slurmJob(0, arguments, asTheJobSays).contains("--cpu"));
+    assertUnbound(slurmJob(0, arguments, asTheJobSays));
     Map<String, String> unbound = new HashMap<>(node);
     unbound.put("PRETRAIN4J_BIND", "none");
-    assertFalse(slurmJob(0, arguments, unbound).contains("--cpu"));
+    assertUnbound(slurmJob(0, arguments, unbound));
     Map<String, String> tooFew = new HashMap<>(node);
     tooFew.put("SLURM_CPUS_ON_NODE", "2");
-    assertFalse(slurmJob(0, arguments, tooFew).contains("--cpu"));
+    assertUnbound(slurmJob(0, arguments, tooFew));
+  }
+
+  private static void assertUnbound(String output) {
+    assertTrue(output.contains("srun --kill-on-bad-exit=1 --unbuffered"), output);
+  }
+
+  @Test
+  void slurmBindsByTheNodeThatHasTheFewestProcessorsForEachRank() throws Exception {
+    Map<String, String> nodes =
+        Map.of(
+            "SLURM_CPUS_ON_NODE", "64",
+            "SLURM_JOB_CPUS_PER_NODE", "64(x3),32,128",
+            "SLURM_TASKS_PER_NODE", "2(x3),4,2");
+    String output = slurmJob(0, "echo srun $*\n", nodes);
+    assertTrue(output.contains("--cpus-per-task=8 --cpu-bind=cores"), output);
   }
 
   @Test

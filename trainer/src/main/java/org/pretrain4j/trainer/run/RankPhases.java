@@ -1,5 +1,7 @@
 package org.pretrain4j.trainer.run;
 
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -21,6 +23,7 @@ final class RankPhases {
    * @param mostGarbageCollection the same, in the step with most of them: no single pause was
    *     longer
    */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Line(
       long step,
       int steps,

@@ -15,6 +15,7 @@ import org.pretrain4j.launch.plan.Gpu;
 import org.pretrain4j.trainer.bench.BenchReport;
 import org.pretrain4j.trainer.bench.DeviceCheck;
 import org.pretrain4j.trainer.bench.Machine;
+import org.pretrain4j.trainer.bench.OptimizerCheck;
 import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
 import org.pretrain4j.trainer.cuda.CudaDevice;
@@ -222,9 +223,14 @@ final class BenchCommand implements Callable<Integer> {
         report.gradientError(),
         report.gradient(),
         DeviceCheck.GRADIENT_TOLERANCE);
+    OptimizerCheck.Report optimizer = report.optimizer();
     line(
-        "%-18s off by %.2g in the L2 norm, at most %.2g",
-        "AdamW", report.updateError(), DeviceCheck.UPDATE_TOLERANCE);
+        "%-18s off by %.2g in the L2 norm (weights or a moment), at most %.2g",
+        "AdamW", optimizer.updateError(), OptimizerCheck.UPDATE_TOLERANCE);
+    line("%-18s %d not the nearest, at most 0", "bf16 weights", optimizer.wrongRoundings());
+    line(
+        "%-18s off by %.2g, at most %.2g",
+        "sum of squares", optimizer.squaresError(), OptimizerCheck.SQUARES_TOLERANCE);
     if (!report.passes()) {
       out().println("error: the GPU's numbers are outside of the tolerances; nothing was measured");
       out().flush();

@@ -22,7 +22,7 @@ final class DeviceCheckTest {
       DeviceCheck.Report report = new DeviceCheck(device, Shape.named("tiny")).run();
       assertTrue(report.passes(), report.toString());
       assertTrue(report.gradientError() > 0, "bf16 is not fp32: " + report);
-      assertEquals(0, report.updateError());
+      assertEquals(OptimizerCheck.Report.EXACT, report.optimizer());
     }
   }
 
@@ -39,16 +39,19 @@ final class DeviceCheckTest {
       }
       gradients.put(SPOILT, spoilt);
       DeviceCheck.Report report =
-          DeviceCheck.report(expected, new DeviceCheck.Result(expected.loss(), gradients), 0);
+          DeviceCheck.report(
+              expected,
+              new DeviceCheck.Result(expected.loss(), gradients),
+              OptimizerCheck.Report.EXACT);
       assertFalse(report.passes(), report.toString());
       assertEquals(SPOILT, report.gradient());
     }
   }
 
   @Test
-  void anUpdateThatIsOffOrNotANumberFails() {
-    assertTrue(new DeviceCheck.Report(1, 1, 0, "", 0, 1e-7).passes());
-    assertFalse(new DeviceCheck.Report(1, 1, 0, "", 0, 1e-5).passes());
-    assertFalse(new DeviceCheck.Report(1, 1, 0, "", 0, Double.NaN).passes());
+  void anOptimizerThatIsOffFailsTheWhole() {
+    OptimizerCheck.Report off = new OptimizerCheck.Report(1e-5, 0, 0);
+    assertTrue(new DeviceCheck.Report(1, 1, 0, "", 0, OptimizerCheck.Report.EXACT).passes());
+    assertFalse(new DeviceCheck.Report(1, 1, 0, "", 0, off).passes());
   }
 }

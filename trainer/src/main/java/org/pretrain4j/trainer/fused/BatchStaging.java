@@ -15,8 +15,10 @@ import org.pretrain4j.trainer.model.MicroBatch;
 /**
  * Takes the integers of each micro-batch to the GPU: its tokens, its targets, where each token
  * stands, and where documents begin. They go in one copy out of one of two pinned buffers in turn,
- * so the host fills one while the other may still be read, and waits for neither in the steady
- * state.
+ * queued on the default stream behind the kernels of the micro-batches before. The host fills a
+ * buffer again once its last copy is done, that of the micro-batch before the last one: so it runs
+ * ahead of the GPU by two micro-batches at most, and where it waits, the GPU has these two to
+ * compute.
  */
 final class BatchStaging implements AutoCloseable {
   private static final int BUFFERS = 2;

@@ -21,7 +21,8 @@ import org.pretrain4j.trainer.model.ModelConfig;
 
 /**
  * On a GPU, by kernels on its default stream, where libtorch's operators are, too: calls follow
- * each other there without the host. Only {@link #takeLoss} waits.
+ * each other there without the host. It waits in {@link #takeLoss}, and where {@link BatchStaging}
+ * has it two micro-batches ahead of the GPU.
  */
 final class CudaOperators implements FusedOperators {
   private final NDManager manager;

@@ -249,6 +249,7 @@ final class RankTrainer implements AutoCloseable {
       guard.startStage();
     }
     StepGuard.Decision decision = guard.judge(step + 1, all.loss(), norm);
+    optimizerSeconds = 0;
     if (decision.verdict() == StepGuard.Verdict.APPLY) {
       double clip = GradientNorm.clippingCoefficient(norm, config.optimizer().gradientClipNorm());
       enter("optimizer");

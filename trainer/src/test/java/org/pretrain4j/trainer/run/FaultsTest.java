@@ -14,15 +14,24 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.data.stream.TokenStream;
+import org.pretrain4j.data.tokens.PreparationListener;
+import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.libtorch.ComputeThreads;
+import org.pretrain4j.trainer.parallel.Collectives;
+import org.pretrain4j.trainer.parallel.SoloCollectives;
 import org.pretrain4j.trainer.parallel.faults.FlightRecord;
 
 /** What one rank's trouble does to all of them, made on purpose in whole runs. */
@@ -99,6 +108,27 @@ final class FaultsTest {
     assertTrue(run.store().steps().containsAll(List.of(6L, 7L)), run.store().steps()::toString);
     assertEquals(List.of(7), skipped(run));
     assertArrayEquals(masterWeights(run, 6), masterWeights(run, 7));
+  }
+
+  @Test
+  void aSkippedStepTookNoTimeOfTheOptimizer() throws InterruptedException {
+    RunConfig config = withFault(run("run", 1, 100), "kind: nan, step: 1, rank: 0").config();
+    ComputeThreads.set(1);
+    List<Boolean> busy = new ArrayList<>();
+    try (RankSigns signs = RankSigns.start(config, Map.of(), 0, 1, 1)) {
+      Collectives collectives = signs.watch(new SoloCollectives());
+      TokenStream stream = RunData.open(config, PreparationListener.NONE);
+      try (RankTrainer rank =
+          new RankTrainer(config, collectives, signs, stream, ComputeDevice.host(1))) {
+        Duration limit = Duration.ofMinutes(1);
+        rank.start(Optional.empty(), new LongWork(collectives, new StopRequest(), limit));
+        for (int step = 0; step < 4; step++) {
+          busy.add(rank.step(false).work().getFirst().optimizer() > 0);
+        }
+      }
+    }
+    // Each step tells of the one before it; the second one is skipped.
+    assertEquals(List.of(false, true, false, true), busy);
   }
 
   @Test

@@ -51,12 +51,12 @@ public record CollectiveCall(
   /**
    * An all-gather of a few longs.
    *
-   * @throws IllegalArgumentException if they are more than {@link Collectives#MOST_LONGS}
+   * @throws IllegalArgumentException if there are none, or more than {@link Collectives#MOST_LONGS}
    */
   public static CollectiveCall allGatherLongs(int count) {
     if (count < 1 || count > Collectives.MOST_LONGS) {
       throw new IllegalArgumentException(
-          "an all-gather of " + count + " longs, at most " + Collectives.MOST_LONGS + " travel");
+          "an all-gather of " + count + " longs, from 1 to " + Collectives.MOST_LONGS + " travel");
     }
     return new CollectiveCall(Kind.ALL_GATHER_LONGS, null, count, null, -1);
   }

@@ -55,8 +55,9 @@ public interface Collectives extends AutoCloseable {
    * A few values of all ranks, in the order of ranks. One call with all that is to be said costs as
    * much as one with a single value.
    *
-   * @param values [n] of this rank, at most {@link #MOST_LONGS}
+   * @param values [n] of this rank, from 1 to {@link #MOST_LONGS}
    * @return [worldSize x n]
+   * @throws IllegalArgumentException if n is outside of that, before anybody waits
    */
   long[] allGatherLongs(long... values);
 

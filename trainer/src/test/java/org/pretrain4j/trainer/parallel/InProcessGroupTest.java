@@ -288,6 +288,29 @@ class InProcessGroupTest {
     assertThrows(IllegalArgumentException.class, () -> rank.broadcast(ten, 4));
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, Collectives.MOST_LONGS + 1})
+  void tooFewOrTooManyLongsAreRefusedBeforeAnybodyWaits(int count) throws Exception {
+    long[] values = new long[count];
+    String expected = "an all-gather of " + count + " longs, from 1 to 8 travel";
+    InProcessGroup.run(
+        2,
+        LONG,
+        collectives -> {
+          if (collectives.rank() == 0) {
+            IllegalArgumentException e =
+                assertThrows(
+                    IllegalArgumentException.class, () -> collectives.allGatherLongs(values));
+            assertEquals(expected, e.getMessage());
+          }
+          long[] all = collectives.allGatherLongs(new long[Collectives.MOST_LONGS]);
+          assertEquals(2 * Collectives.MOST_LONGS, all.length, "what was refused has no number");
+        });
+    try (Collectives solo = new SoloCollectives()) {
+      assertThrows(IllegalArgumentException.class, () -> solo.allGatherLongs(values));
+    }
+  }
+
   @Test
   void anInterruptedRankEndsTheOthers() throws Exception {
     InProcessGroup group = new InProcessGroup(2, LONG);

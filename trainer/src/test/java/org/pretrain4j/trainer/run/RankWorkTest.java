@@ -11,7 +11,9 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.InProcessGroup;
+import org.pretrain4j.trainer.parallel.PassingCollectives;
 
 final class RankWorkTest {
 
@@ -30,14 +32,22 @@ final class RankWorkTest {
   @Test
   void aStepsNewsTravelsInOneCollectiveAndIsTheSameOnAllRanks() throws Exception {
     List<StepExchange> heard = Collections.synchronizedList(new ArrayList<>());
+    List<String> begun = Collections.synchronizedList(new ArrayList<>());
     InProcessGroup.run(
         3,
         Duration.ofSeconds(30),
         collectives -> {
           int rank = collectives.rank();
+          Collectives counted =
+              new PassingCollectives(collectives) {
+                @Override
+                protected void begins(String method) {
+                  begun.add(rank + " " + method);
+                }
+              };
           heard.add(
               StepExchange.of(
-                  collectives,
+                  counted,
                   100 + rank,
                   1L << 45,
                   -0.1 * rank,
@@ -61,6 +71,9 @@ final class RankWorkTest {
           all.work());
     }
     assertEquals(3, heard.size());
+    assertEquals(
+        List.of("0 allGatherLongs", "1 allGatherLongs", "2 allGatherLongs"),
+        begun.stream().sorted().toList());
   }
 
   @Test

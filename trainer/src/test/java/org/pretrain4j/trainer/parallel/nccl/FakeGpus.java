@@ -4,11 +4,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -84,7 +86,14 @@ final class FakeGpus implements Board {
 
   /** One rank's NCCL and GPU. */
   final class Rank implements Nccl, Gpu {
+    /** Bytes behind each allocation that nobody else has. */
+    private static final long GUARD = 4096;
+
     private final Collectives inner;
+
+    /** Addresses of what was allocated here, with the size in bytes. */
+    private final NavigableMap<Long, Long> allocated = new ConcurrentSkipListMap<>();
+
     private final Map<Long, CompletableFuture<Void>> events = new ConcurrentHashMap<>();
     private final AtomicLong handles = new AtomicLong();
 
@@ -128,9 +137,24 @@ final class FakeGpus implements Board {
       }
     }
 
-    private static FlatBuffer buffer(long address, long count, int type) {
-      return new FlatBuffer(
-          address, count, type == FLOAT32 ? ElementType.FLOAT32 : ElementType.BFLOAT16);
+    private FlatBuffer buffer(long address, long count, int type) {
+      return buffer(address, count, type == FLOAT32 ? ElementType.FLOAT32 : ElementType.BFLOAT16);
+    }
+
+    /** What begins in memory that was allocated here, or just behind it, must end within it. */
+    private FlatBuffer buffer(long address, long count, ElementType type) {
+      FlatBuffer buffer = new FlatBuffer(address, count, type);
+      Map.Entry<Long, Long> memory = allocated.floorEntry(address);
+      if (memory != null) {
+        long offset = address - memory.getKey();
+        long bytes = memory.getValue();
+        if (offset < bytes + GUARD && offset + buffer.bytes() > bytes) {
+          throw new IllegalStateException(
+              "%d bytes from byte %d on of an allocation of %d"
+                  .formatted(buffer.bytes(), offset, bytes));
+        }
+      }
+      return buffer;
     }
 
     private static Reduction op(int reduction) {
@@ -284,22 +308,25 @@ final class FakeGpus implements Board {
 
     @Override
     public long allocate(long bytes) {
-      return track(Arena.global().allocate(bytes, 64).address());
+      long address = Arena.global().allocate(bytes + GUARD, 64).address();
+      allocated.put(address, bytes);
+      return track(address);
     }
 
     @Override
     public void free(long address) {
+      allocated.remove(address);
       giveBack(address);
     }
 
     @Override
     public void copyToGpu(long address, MemorySegment from) {
-      new FlatBuffer(address, from.byteSize() / 2, ElementType.BFLOAT16).segment().copyFrom(from);
+      buffer(address, from.byteSize() / 2, ElementType.BFLOAT16).segment().copyFrom(from);
     }
 
     @Override
     public void copyFromGpu(long address, MemorySegment into) {
-      into.copyFrom(new FlatBuffer(address, into.byteSize() / 2, ElementType.BFLOAT16).segment());
+      into.copyFrom(buffer(address, into.byteSize() / 2, ElementType.BFLOAT16).segment());
     }
   }
 }

@@ -249,7 +249,7 @@ final class RankTrainer implements AutoCloseable {
       guard.startStage();
     }
     StepGuard.Decision decision = guard.judge(step + 1, all.loss(), norm);
-    optimizerSeconds = 0;
+    optimizerSeconds = 0; // the step after a skipped one has nothing to tell
     if (decision.verdict() == StepGuard.Verdict.APPLY) {
       double clip = GradientNorm.clippingCoefficient(norm, config.optimizer().gradientClipNorm());
       enter("optimizer");

@@ -1,8 +1,6 @@
 package org.pretrain4j.trainer.bench;
 
 import ai.djl.ndarray.NDManager;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
 import org.pretrain4j.trainer.device.ComputeDevice;
@@ -90,10 +88,7 @@ public final class DeviceCheck {
     String worst = "";
     double error = 0;
     for (Map.Entry<String, float[]> gradient : expected.gradients().entrySet()) {
-      double own =
-          error(
-              MemorySegment.ofArray(gradient.getValue()),
-              MemorySegment.ofArray(actual.gradients().get(gradient.getKey())));
+      double own = error(gradient.getValue(), actual.gradients().get(gradient.getKey()));
       if (!Double.isNaN(error) && !(own <= error)) { // so that NaN is the worst, and stays
         error = own;
         worst = gradient.getKey();
@@ -140,15 +135,14 @@ public final class DeviceCheck {
     }
   }
 
-  /** Of float32 values, relative in the L2 norm. */
-  static double error(MemorySegment expected, MemorySegment actual) {
+  /** Relative in the L2 norm. */
+  static double error(float[] expected, float[] actual) {
     double difference = 0;
     double norm = 0;
-    for (long i = 0; i < expected.byteSize() / Float.BYTES; i++) {
-      double value = expected.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-      double d = actual.getAtIndex(ValueLayout.JAVA_FLOAT, i) - value;
+    for (int i = 0; i < expected.length; i++) {
+      double d = (double) actual[i] - expected[i];
       difference += d * d;
-      norm += value * value;
+      norm += (double) expected[i] * expected[i];
     }
     return difference == 0 ? 0 : Math.sqrt(difference / norm);
   }

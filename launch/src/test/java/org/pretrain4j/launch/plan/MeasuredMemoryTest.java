@@ -34,8 +34,8 @@ import org.pretrain4j.trainer.run.TrainingOptions;
  *
  * <p>Measured is the growth of what glibc's malloc has given out in this process from before the
  * run until the peak of a step: everything native of all ranks, not the Java heap. Of several steps
- * the one with the lowest peak counts, as what the JVM's compilers take now and then is not the
- * run's.
+ * the one with the lowest peak counts, and of what was there before the least in half a second, as
+ * what the JVM's compilers take now and then is not the run's.
  */
 @Tag("slow")
 final class MeasuredMemoryTest {
@@ -109,7 +109,7 @@ final class MeasuredMemoryTest {
 
   private static long peakOf(RunConfig config) {
     List<Long> peaks = new ArrayList<>();
-    long before = NativeMemory.bytes();
+    long before = NativeMemory.leastBytes();
     try (NativeMemory memory = new NativeMemory()) {
       TrainingListener listener =
           new TrainingListener() {

@@ -50,6 +50,16 @@ final class NativeMemory implements AutoCloseable {
     }
   }
 
+  /** The least that is allocated within half a second. */
+  static long leastBytes() {
+    long least = bytes();
+    for (int i = 0; i < 50; i++) {
+      LockSupport.parkNanos(10_000_000);
+      least = Math.min(least, bytes());
+    }
+    return least;
+  }
+
   private void watch() {
     while (!closed) {
       peak = Math.max(peak, bytes());

@@ -7,8 +7,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.BenchReport;
@@ -59,7 +57,7 @@ record BenchDocument(String version, String formula, Machine machine, List<Bench
       Optional<BenchReport> match =
           left.stream().filter(second -> kind(second).equals(kind(first))).findFirst();
       match.ifPresentOrElse(
-          second -> add(table, first, second),
+          second -> new BenchComparison(first, second).addTo(table, kind(first)),
           () -> alone.add("only the first file has " + kind(first)));
       match.ifPresent(left::remove);
     }
@@ -74,75 +72,5 @@ record BenchDocument(String version, String formula, Machine machine, List<Bench
     return "%s, %s %s, activation checkpointing %s"
         .formatted(
             report.shape(), report.precision(), report.kernels(), report.activationCheckpointing());
-  }
-
-  private static void add(TextTable table, BenchReport first, BenchReport second) {
-    String kind = kind(first);
-    row(table, kind, "tokens/s", "%,.0f", first.tokensPerSecond(), second.tokensPerSecond());
-    row(table, "", "share of peak", "%.3f", first.shareOfPeak(), second.shareOfPeak());
-    row(
-        table,
-        "",
-        "fastest share",
-        "%.3f",
-        first.fastestShareOfPeak(),
-        second.fastestShareOfPeak());
-    double before = first.gemmPeakFlops() / 1e9;
-    double after = second.gemmPeakFlops() / 1e9;
-    row(table, "", "GEMM peak, GFLOP/s", "%,.1f", before, after);
-    table.add(
-        "",
-        "peak memory of the " + both(first.peakMemoryOf(), second.peakMemoryOf()),
-        HumanUnits.bytes(first.peakMemoryBytes()),
-        HumanUnits.bytes(second.peakMemoryBytes()),
-        ratio(first.peakMemoryBytes(), second.peakMemoryBytes()));
-    if (first.deviceMemoryBytes() != null && second.deviceMemoryBytes() != null) {
-      table.add(
-          "",
-          "memory of the GPU",
-          HumanUnits.bytes(first.deviceMemoryBytes()),
-          HumanUnits.bytes(second.deviceMemoryBytes()),
-          ratio(first.deviceMemoryBytes(), second.deviceMemoryBytes()));
-    }
-    row(table, "", "step, s", "%.3f", first.stepSeconds(), second.stepSeconds());
-    Map<String, Double> others = second.phaseSeconds();
-    first.phaseSeconds().entrySet().stream()
-        .filter(phase -> others.containsKey(phase.getKey()))
-        .forEach(
-            phase ->
-                row(
-                    table,
-                    "",
-                    phase.getKey() + ", s",
-                    "%.3f",
-                    phase.getValue(),
-                    others.get(phase.getKey())));
-    if (first.baseline() != null && second.baseline() != null) {
-      row(
-          table,
-          "",
-          "over the baseline",
-          "%.2f",
-          first.baseline().speedup(),
-          second.baseline().speedup());
-    }
-  }
-
-  private static void row(
-      TextTable table, String shape, String what, String format, double first, double second) {
-    table.add(shape, what, format(format, first), format(format, second), ratio(first, second));
-  }
-
-  /** Both, or the one if they are the same. */
-  private static String both(String first, String second) {
-    return first.equals(second) ? first : first + " and the " + second;
-  }
-
-  private static String ratio(double first, double second) {
-    return first == 0 ? "" : format("%.2f", second / first);
-  }
-
-  private static String format(String format, double value) {
-    return String.format(Locale.ROOT, format, value);
   }
 }

@@ -20,6 +20,7 @@ import org.pretrain4j.trainer.bench.Shape;
 import org.pretrain4j.trainer.bench.StepBench;
 import org.pretrain4j.trainer.cuda.CudaDevice;
 import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.device.Cores;
 import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.FusedOperator;
@@ -124,7 +125,7 @@ final class BenchCommand implements Callable<Integer> {
       names = "--threads",
       paramLabel = "N",
       description =
-          "Threads of libtorch and of the vector code (default: as many as there are processors).")
+          "Threads of libtorch and of the vector code (default: as many as there are cores).")
   private Integer threads;
 
   /** What a step may be held against. */
@@ -163,7 +164,7 @@ final class BenchCommand implements Callable<Integer> {
     }
     List<Shape> named = shapes.stream().map(Shape::named).toList();
     JsonReport json = new JsonReport(step.json());
-    int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    int count = threads == null ? Cores.available() : threads;
     try (ComputeDevice computes = ComputeDevice.open(device, 0, count, System.getenv())) {
       return measure(computes, switchedOff, named, json);
     }

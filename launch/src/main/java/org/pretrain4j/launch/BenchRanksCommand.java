@@ -14,6 +14,7 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.RankBench;
 import org.pretrain4j.trainer.bench.RankReport;
 import org.pretrain4j.trainer.bench.Shape;
+import org.pretrain4j.trainer.device.Cores;
 import org.pretrain4j.trainer.parallel.GradientSharding;
 import org.pretrain4j.trainer.parallel.backend.Backend;
 import picocli.CommandLine.Command;
@@ -167,7 +168,7 @@ final class BenchRanksCommand implements Callable<Integer> {
   }
 
   private RankReport measure(int count, int batches) throws IOException {
-    int available = cores == null ? Runtime.getRuntime().availableProcessors() : cores;
+    int available = cores == null ? Cores.available() : cores;
     int each = Math.max(1, available / count);
     Path file = Files.createTempFile("pretrain4j-bench", ".json");
     // One rank has nobody to talk to, and needs no engine.

@@ -3,6 +3,7 @@ package org.pretrain4j.trainer.bench;
 import ai.djl.ndarray.NDManager;
 import java.util.List;
 import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.device.Cores;
 import org.pretrain4j.trainer.fused.ProductRates;
 import org.pretrain4j.trainer.fused.ProductRates.Rate;
 import org.pretrain4j.trainer.kernels.WorkerPool;
@@ -32,7 +33,7 @@ public record ProductBench(Shape shape, int repetitions) {
 
   /** Measures. */
   public Report run() {
-    try (ComputeDevice host = ComputeDevice.host(Runtime.getRuntime().availableProcessors());
+    try (ComputeDevice host = ComputeDevice.host(Cores.available());
         NDManager manager = NDManager.newBaseManager("PyTorch")) {
       WorkerPool pool = host.pool();
       GemmPeak gemm = new GemmPeak(manager, host, ScalarType.BFLOAT16, GEMM_SIZE);

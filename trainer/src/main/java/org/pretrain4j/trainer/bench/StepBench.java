@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 import org.pretrain4j.trainer.bench.BenchReport.Baseline;
 import org.pretrain4j.trainer.bench.MeasuredStep.Sample;
 import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.device.Cores;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
@@ -44,9 +45,9 @@ public record StepBench(
   /** Steps before those that count, in which the vector code is compiled. */
   private static final int WARM_UP = 2;
 
-  /** Measures on the CPU, with all its processors. */
+  /** Measures on the CPU, with all its cores. */
   public BenchReport run() {
-    try (ComputeDevice host = ComputeDevice.host(Runtime.getRuntime().availableProcessors())) {
+    try (ComputeDevice host = ComputeDevice.host(Cores.available())) {
       return run(host);
     }
   }

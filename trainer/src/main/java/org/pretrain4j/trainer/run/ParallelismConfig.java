@@ -24,7 +24,9 @@ public record ParallelismConfig(
     @Key("Elements of a bucket of gradients that is reduced in one go") @Default("25M")
         long bucketElements,
     @Key("Threads of libtorch and of the optimizer for each rank")
-        @Default(value = "0", meaning = "the processors divided by the ranks of this machine")
+        @Default(
+            value = "0",
+            meaning = "the cores that the process may use, divided by the ranks of this machine")
         int computeThreads,
     @Key(
             "What a rank keeps of the gradients: `full` all of them, reduced once a step; `sharded`"
@@ -116,9 +118,9 @@ public record ParallelismConfig(
     return process.source() == World.Source.NONE ? ranks : ranksPerProcess;
   }
 
-  /** Compute threads of a rank on a machine with so many processors that runs so many ranks. */
-  public int threadsOf(int processors, int ranksOfMachine) {
-    return computeThreads > 0 ? computeThreads : Math.max(1, processors / ranksOfMachine);
+  /** Compute threads of a rank on a machine with so many cores that runs so many ranks. */
+  public int threadsOf(int cores, int ranksOfMachine) {
+    return computeThreads > 0 ? computeThreads : Math.max(1, cores / ranksOfMachine);
   }
 
   /** Longest wait for all processes to come. */

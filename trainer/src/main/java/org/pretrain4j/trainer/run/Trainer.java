@@ -9,6 +9,7 @@ import org.pretrain4j.checkpoints.Checkpoint;
 import org.pretrain4j.checkpoints.CheckpointStore;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.device.ComputeDevice;
+import org.pretrain4j.trainer.device.Cores;
 import org.pretrain4j.trainer.device.DeviceChoice;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.parallel.CollectiveException;
@@ -92,7 +93,7 @@ public final class Trainer {
       throws Exception {
     ParallelismConfig parallelism = config.parallelism();
     int ranks = local.count();
-    int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranks);
+    int threads = parallelism.threadsOf(Cores.available(), ranks);
     AtomicReference<TrainingResult> result = new AtomicReference<>();
     try (LeaderSeat seat =
             LeaderSeat.take(config, options, store, listener, patience(local.process()));
@@ -131,7 +132,7 @@ public final class Trainer {
       throws Exception {
     ParallelismConfig parallelism = config.parallelism();
     int ranksOfMachine = World.localRanks(environment) * ranks.count();
-    int threads = parallelism.threadsOf(Runtime.getRuntime().availableProcessors(), ranksOfMachine);
+    int threads = parallelism.threadsOf(Cores.available(), ranksOfMachine);
     List<Membership> members =
         ranks.join(
             backend,

@@ -88,11 +88,11 @@ class RunPlanTest {
     // In bf16: both streams, queries and result, keys and values, gate and up; then what is shared.
     long layer = 2 * 4096 + 2 * 4096 + 2 * 1024 + 2 * 22_016 + 8 + 4 * 16;
     long shared = 3 * 4096 + 2 * 22_016 + 2 * 4096 + 2 * 1024 + 4 * 2048 + 4 + 12 * 2048;
-    // What comes and goes: a copy of the gradient of gate and up.
-    long scratch = 2 * 22_016;
-    assertEquals(4096 * (36 * layer + shared + scratch), plan.activations());
-    // At most 523 tokens a chunk, so eight chunks of 512.
-    assertEquals(512 * 128_256L * 2, plan.logits());
+    // At most 1046 tokens a chunk, so four chunks of 1024.
+    long logits = 1024 * 128_256L * 2;
+    assertEquals(logits, plan.logits());
+    // What comes and goes: a copy of the logits' gradient, which is more than that of gate and up.
+    assertEquals(4096 * (36 * layer + shared) + logits, plan.activations());
     assertEquals(
         plan.weights() + plan.gradients() + plan.optimizer() + plan.activations() + plan.logits(),
         plan.totalBytes());

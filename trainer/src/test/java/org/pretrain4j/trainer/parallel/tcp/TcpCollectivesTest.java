@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -114,10 +115,10 @@ class TcpCollectivesTest {
     List<String> seen =
         onRanks(
             3,
-            Duration.ofMillis(700),
+            Duration.ofSeconds(2),
             collectives -> {
               if (collectives.rank() == 2) {
-                Thread.sleep(1500);
+                Thread.sleep(4000);
                 return refusal(collectives, CollectiveException.Kind.TIMEOUT);
               }
               return refusal(collectives, CollectiveException.Kind.TIMEOUT);
@@ -125,7 +126,7 @@ class TcpCollectivesTest {
     for (String message : seen) {
       assertTrue(
           message.contains(
-              "0.7 s in collective #1 allReduce(sum, float32 x 1000000, 4000000 bytes), missing:"
+              "2.0 s in collective #1 allReduce(sum, float32 x 1000000, 4000000 bytes), missing:"
                   + " rank 2"),
           message);
     }
@@ -133,15 +134,19 @@ class TcpCollectivesTest {
 
   @Test
   void aProcessThatDiesIsNamedAtOnce() throws Exception {
+    // A rank may leave a barrier while another still waits in it for a third one.
+    CountDownLatch beyondTheBarrier = new CountDownLatch(2);
     List<String> seen =
         onRanks(
             3,
             Duration.ofSeconds(50),
             collectives -> {
               if (collectives.rank() == 1) {
+                beyondTheBarrier.await();
                 collectives.cut();
                 return "[1] rank 1 died or was cut off: ";
               }
+              beyondTheBarrier.countDown();
               return refusal(collectives, CollectiveException.Kind.LEFT);
             });
     for (String message : seen) {

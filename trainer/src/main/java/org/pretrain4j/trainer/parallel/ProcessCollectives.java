@@ -158,7 +158,17 @@ public abstract class ProcessCollectives<O extends ProcessCollectives.Operation>
 
   private Pending pending(CollectiveCall call, FlatBuffer input, FlatBuffer output) {
     O operation = begin(call, sequence -> start(sequence, call, input, output));
-    return () -> await(operation);
+    return new Pending() {
+      @Override
+      public void await() {
+        ProcessCollectives.this.await(operation);
+      }
+
+      @Override
+      public void follow() {
+        ProcessCollectives.this.follow(operation);
+      }
+    };
   }
 
   /** Gives a collective its number and starts it. */
@@ -195,6 +205,11 @@ public abstract class ProcessCollectives<O extends ProcessCollectives.Operation>
       abort("its thread was interrupted");
       requireNoFailure(operation.place());
     }
+  }
+
+  /** As {@link Pending#follow()}. */
+  protected void follow(O operation) {
+    await(operation);
   }
 
   /** Such as {@code rank 0 waited 3.0 s in collective #1 barrier()}. */

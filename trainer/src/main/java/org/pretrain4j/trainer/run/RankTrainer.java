@@ -61,6 +61,7 @@ final class RankTrainer implements AutoCloseable {
   private final RowShare share;
   private ReadAhead rows;
   private TrainingListener listener = new TrainingListener() {};
+  private Pending weightsThere = Pending.COMPLETE;
   private long step;
   private double optimizerSeconds;
   private double communicationSeconds;
@@ -207,8 +208,11 @@ final class RankTrainer implements AutoCloseable {
     for (MicroBatch batch : batches) {
       enter("forward");
       pass.run(batch, gradients);
+      // A GPU has the pass queued behind the weights of the other ranks, and is busy meanwhile.
+      awaitWeights();
       targets += batch.targetCount();
     }
+    awaitWeights();
     times.passes(pass.clock().drain(), recorder.exposedSeconds() - exposedBefore);
     enter("communication");
     gradients.finishStep();
@@ -255,13 +259,13 @@ final class RankTrainer implements AutoCloseable {
       enter("optimizer");
       long start = System.nanoTime();
       long update = step + 1 - guard.skipped();
-      Pending weightsThere =
+      weightsThere =
           shard.update(
               adamW, groups, gradients, weights, collectives, update, learningRate, clip * mean);
       optimizerSeconds = (System.nanoTime() - start) * 1e-9;
       times.optimizer(optimizerSeconds);
       enter("communication");
-      weightsThere.await();
+      weightsThere.follow();
     }
     return new StepOutcome(
         all.loss(),
@@ -289,8 +293,14 @@ final class RankTrainer implements AutoCloseable {
     return step;
   }
 
-  /** What the passes compute with. */
+  private void awaitWeights() {
+    weightsThere.await();
+    weightsThere = Pending.COMPLETE;
+  }
+
+  /** What the passes compute with, all of it. */
   ParameterStorage weights() {
+    awaitWeights();
     return weights;
   }
 

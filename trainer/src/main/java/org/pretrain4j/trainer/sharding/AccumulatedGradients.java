@@ -58,7 +58,8 @@ final class AccumulatedGradients extends GradientBuffer {
   @Override
   public double finishStep() {
     long start = System.nanoTime();
-    underWay.forEach(Pending::await);
+    underWay.forEach(Pending::follow);
+    underWay.getLast().await(); // and so all: they end in their order
     underWay.clear();
     return (System.nanoTime() - start) * 1e-9;
   }

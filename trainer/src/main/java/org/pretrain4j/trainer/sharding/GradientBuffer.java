@@ -84,10 +84,10 @@ public abstract sealed class GradientBuffer implements GradientSink
   public abstract void startStep(int passes);
 
   /**
-   * Takes part in what the other ranks still reduce, and waits until this rank's chunks hold the
-   * sums over all ranks.
+   * Takes part in what the other ranks still reduce. What the device is given from now on finds the
+   * sums over all ranks in this rank's chunks.
    *
-   * @return the seconds that this step waited for the other ranks so far
+   * @return the seconds that the host waited for the other ranks in this step so far
    */
   public abstract double finishStep();
 

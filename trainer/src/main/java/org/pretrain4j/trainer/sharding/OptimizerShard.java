@@ -150,7 +150,7 @@ public final class OptimizerShard {
       }
       underWay.add(gather(bucket, weights, collectives));
     }
-    return () -> underWay.forEach(Pending::await);
+    return Pending.all(underWay);
   }
 
   private void update(
@@ -197,7 +197,7 @@ public final class OptimizerShard {
     for (Bucket bucket : buckets.buckets()) {
       underWay.add(gather(bucket, weights, collectives));
     }
-    underWay.forEach(Pending::await);
+    Pending.all(underWay).await();
   }
 
   private static Pending gather(Bucket bucket, ParameterBuffer weights, Collectives collectives) {

@@ -48,11 +48,11 @@ final class ShardedGradients extends GradientBuffer {
       values = Tensor.zeros(manager, ScalarType.FLOAT32, elements);
     }
 
-    /** Waits until nothing reads or writes this memory any more. */
+    /** Puts what comes next behind all that reads or writes this memory. */
     void settle() {
       long start = System.nanoTime();
       for (Reduction reduction : underWay) {
-        reduction.pending().await();
+        reduction.pending().follow();
         reduction.then().run();
       }
       underWay.clear();
@@ -73,6 +73,8 @@ final class ShardedGradients extends GradientBuffer {
   private final Tensor shard;
   private final Room first;
   private final Deque<Room> others = new ArrayDeque<>();
+  private Pending last = Pending.COMPLETE;
+  private Pending lastOfPass = Pending.COMPLETE;
   private int pass;
   private long waitedNanos;
 
@@ -143,7 +145,16 @@ final class ShardedGradients extends GradientBuffer {
     if (part == 0) {
       pass++;
       forgetSums();
+      // The host is one pass ahead of the slowest rank at most, and the device still has that pass.
+      await(lastOfPass);
+      lastOfPass = last;
     }
+  }
+
+  private void await(Pending pending) {
+    long start = System.nanoTime();
+    pending.await();
+    waitedNanos += System.nanoTime() - start;
   }
 
   @Override
@@ -157,6 +168,7 @@ final class ShardedGradients extends GradientBuffer {
     }
     first.settle();
     others.forEach(Room::settle);
+    await(last); // and so all: they end in their order
     return waitedNanos * 1e-9;
   }
 
@@ -206,11 +218,12 @@ final class ShardedGradients extends GradientBuffer {
       FlatBuffer all = room.slice(start, bucket.chunk() * buckets.worldSize());
       FlatBuffer own = own(bucket);
       if (pass == 0) {
-        room.underWay.add(new Reduction(collectives.reduceScatter(all, own), () -> {}));
+        last = collectives.reduceScatter(all, own);
+        room.underWay.add(new Reduction(last, () -> {}));
       } else {
         FlatBuffer part = all.slice(collectives.rank() * bucket.chunk(), bucket.chunk());
-        room.underWay.add(
-            new Reduction(collectives.reduceScatter(all, part), () -> operators.add(own, part)));
+        last = collectives.reduceScatter(all, part);
+        room.underWay.add(new Reduction(last, () -> operators.add(own, part)));
       }
     }
   }

@@ -13,7 +13,7 @@
  * pass.run(batch, gradients);
  * gradients.finishStep();
  * Pending there = shard.update(adamW, groups, gradients, weights, collectives, update, rate, scale);
- * there.await();
+ * there.follow();
  * }</pre>
  */
 package org.pretrain4j.trainer.sharding;

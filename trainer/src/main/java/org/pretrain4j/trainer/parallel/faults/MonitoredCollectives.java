@@ -54,11 +54,7 @@ public final class MonitoredCollectives implements Collectives {
   @Override
   public void barrier() {
     recorder.began(CollectiveCall.barrier());
-    timed(
-        () -> {
-          engine.barrier();
-          return null;
-        });
+    timed(engine::barrier);
   }
 
   @Override
@@ -76,12 +72,25 @@ public final class MonitoredCollectives implements Collectives {
   private Pending watched(Pending pending) {
     return pending == Pending.COMPLETE
         ? pending
-        : () ->
-            timed(
-                () -> {
-                  pending.await();
-                  return null;
-                });
+        : new Pending() {
+          @Override
+          public void await() {
+            timed(pending::await);
+          }
+
+          @Override
+          public void follow() {
+            timed(pending::follow);
+          }
+        };
+  }
+
+  private void timed(Runnable call) {
+    timed(
+        () -> {
+          call.run();
+          return null;
+        });
   }
 
   private <T> T timed(Supplier<T> call) {

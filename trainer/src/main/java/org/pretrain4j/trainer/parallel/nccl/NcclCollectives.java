@@ -14,7 +14,6 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.cuda.CudaDriver;
-import org.pretrain4j.trainer.cuda.CudaMachine;
 import org.pretrain4j.trainer.cuda.Gpu;
 import org.pretrain4j.trainer.parallel.CollectiveCall;
 import org.pretrain4j.trainer.parallel.CollectiveException;
@@ -24,8 +23,8 @@ import org.pretrain4j.trainer.parallel.ProcessCollectives;
 
 /**
  * One rank a GPU, each in a JVM or a platform thread of its own. A collective starts on a stream of
- * its own, after what libtorch has in its default stream at that time; waiting for it is waiting on
- * the host for its event.
+ * its own, after what libtorch has in its default stream at that time; to follow it, the default
+ * stream waits for its event, and to await it, the host does.
  */
 public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private static final Logger LOG = LogManager.getLogger();
@@ -43,6 +42,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private final NcclCommunicator communicator;
   private final NcclStream stream;
   private final NcclCalls calls;
+  private final FollowedOperations followed = new FollowedOperations(this::isOver);
   private final long small;
   private final long piece;
   private volatile boolean closed;
@@ -107,16 +107,12 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     }
   }
 
-  /** Whether this machine has NCCL and a GPU. */
-  public static boolean isAvailable(Map<String, String> environment) {
-    return NcclLibrary.isPresent(environment) && CudaMachine.look(environment).gpus() > 0;
-  }
-
   void connect() {
     Thread.ofPlatform()
         .daemon()
         .name("nccl-watch")
-        .start(() -> news.watch(() -> closed || failure() != null, this::stop));
+        .start(
+            () -> news.watch(() -> closed || failure() != null, this::lookAfterwards, this::stop));
     try {
       if (rank() == 0) {
         board.post(ID, nccl.uniqueId());
@@ -238,25 +234,61 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
 
   @Override
   protected boolean isDone(NcclOperation operation, int turn) {
-    if (operation.done) {
-      return true;
-    }
     if (turn == 0) {
       gpu.use();
     }
-    if (gpu.isDone(operation.event)) {
-      requireNoFailure(operation.place()); // an abort makes events done, too
-      operation.done = true;
-      stream.giveEvent(operation.event);
+    if (isOver(operation)) {
       return true;
     }
+    requireNoFailure(operation.place());
     if (turn % 64 == 63) {
-      int state = communicator.asyncError();
-      if (state != NcclResult.SUCCESS.ordinal() && state != NcclResult.IN_PROGRESS.ordinal()) {
-        throw broken(operation.function(), state, operation.place(), operation.sequence());
-      }
+      requireNoError(operation);
     }
     return false;
+  }
+
+  /** Called by the thread that waits and by the one that looks after what is followed. */
+  private boolean isOver(NcclOperation operation) {
+    synchronized (operation) {
+      // An abort makes events done, too.
+      if (!operation.done && gpu.isDone(operation.event) && failure() == null) {
+        operation.done = true;
+        stream.giveEvent(operation.event);
+      }
+      return operation.done;
+    }
+  }
+
+  private void requireNoError(NcclOperation operation) {
+    int state = communicator.asyncError();
+    if (state != NcclResult.SUCCESS.ordinal() && state != NcclResult.IN_PROGRESS.ordinal()) {
+      throw broken(operation.function(), state, operation.place(), operation.sequence());
+    }
+  }
+
+  @Override
+  protected void follow(NcclOperation operation) {
+    requireNoFailure(operation.place());
+    gpu.use();
+    if (!isOver(operation)) {
+      gpu.waitFor(Gpu.DEFAULT_STREAM, operation.event);
+      followed.add(operation, System.nanoTime());
+    }
+  }
+
+  /** Ends the group when what nobody awaits fails or takes too long: the host may hang in it. */
+  private void lookAfterwards() {
+    try {
+      gpu.use();
+      followed.late(System.nanoTime(), 0).ifPresent(this::requireNoError);
+      followed
+          .late(System.nanoTime(), timeout().toNanos())
+          .ifPresent(operation -> fail(timedOut(operation, waited(operation.place()))));
+    } catch (CollectiveException e) {
+      LOG.debug("the group has ended", e); // and whoever calls next is told
+    } catch (RuntimeException e) {
+      abort("its GPU: " + e.getMessage());
+    }
   }
 
   @Override
@@ -301,6 +333,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
       return;
     }
     closed = true;
+    followed.end();
     if (failure() == null) {
       gpu.use();
       int state = communicator.finish();

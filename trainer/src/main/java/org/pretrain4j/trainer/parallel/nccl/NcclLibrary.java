@@ -12,7 +12,6 @@ import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.natives.NativeCall;
 import org.pretrain4j.trainer.parallel.natives.NativeLibrary;
@@ -39,7 +38,7 @@ final class NcclLibrary implements Nccl {
   static final int CONFIG_MAGIC = 0xcafebeef;
   static final int CONFIG_VERSION = 21_400;
 
-  private static final NativeLibrary.Search SEARCH =
+  static final NativeLibrary.Search SEARCH =
       new NativeLibrary.Search(
           "NCCL",
           "PRETRAIN4J_LIBNCCL",
@@ -134,16 +133,6 @@ final class NcclLibrary implements Nccl {
     return new NcclLibrary(
         NativeLibrary.open(
             SEARCH, environment, "install NCCL 2.14 or newer (Debian, Ubuntu: libnccl2)"));
-  }
-
-  /** Whether there is one. */
-  static boolean isPresent(Map<String, String> environment) {
-    return find(environment).isPresent();
-  }
-
-  /** The library, if there is one. */
-  static Optional<NcclLibrary> find(Map<String, String> environment) {
-    return NativeLibrary.find(SEARCH, environment).map(NcclLibrary::new);
   }
 
   private static void check(String call, int code) {

@@ -13,9 +13,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.pretrain4j.trainer.cuda.Gpu;
 import org.pretrain4j.trainer.parallel.CollectiveException;
@@ -104,7 +104,10 @@ final class FakeGpus implements Board {
     final AtomicInteger made = new AtomicInteger();
 
     private final AtomicInteger questions = new AtomicInteger();
-    private CompletableFuture<Void> stream = CompletableFuture.completedFuture(null);
+
+    /** What each stream has to do before it can go on. */
+    private final Map<Long, CompletableFuture<Void>> streams = new ConcurrentHashMap<>();
+
     private volatile boolean aborted;
     volatile int state;
     volatile String lastError = "";
@@ -114,17 +117,40 @@ final class FakeGpus implements Board {
       this.inner = inner;
     }
 
-    private int start(Supplier<Pending> collective) {
+    private int start(long on, Supplier<Pending> collective) {
       if (state != NcclResult.SUCCESS.ordinal()) {
         return state;
       }
       Pending pending = post(collective);
-      stream =
-          stream.thenCombine(
-              CompletableFuture.runAsync(
-                  pending::await, Executors.newVirtualThreadPerTaskExecutor()),
-              (a, b) -> null);
+      CompletableFuture<Void> moves =
+          CompletableFuture.runAsync(pending::await, Executors.newVirtualThreadPerTaskExecutor());
+      streams.merge(on, moves, (before, now) -> CompletableFuture.allOf(before, now));
       return NcclResult.IN_PROGRESS.ordinal();
+    }
+
+    private CompletableFuture<Void> stream(long stream) {
+      return streams.getOrDefault(stream, CompletableFuture.completedFuture(null));
+    }
+
+    private boolean isDone(CompletableFuture<Void> work) {
+      try {
+        work.get(10, TimeUnit.MICROSECONDS);
+        return true;
+      } catch (Exception e) {
+        return aborted; // when a peer aborts, this rank's kernel hangs
+      }
+    }
+
+    /** As a copy does that the host waits for, whatever becomes of the collectives before it. */
+    private void awaitDefaultStream() {
+      CompletableFuture<Void> before = stream(DEFAULT_STREAM);
+      long start = System.nanoTime();
+      while (!isDone(before)) {
+        if (System.nanoTime() - start > 30e9) {
+          throw new IllegalStateException("the host hangs in a copy");
+        }
+        LockSupport.parkNanos(50_000);
+      }
     }
 
     private static Pending post(Supplier<Pending> collective) {
@@ -188,13 +214,14 @@ final class FakeGpus implements Board {
     @Override
     public int allReduce(
         long send, long receive, long count, int type, int op, long communicator, long on) {
-      return start(() -> inner.allReduce(buffer(send, count, type), op(op)));
+      return start(on, () -> inner.allReduce(buffer(send, count, type), op(op)));
     }
 
     @Override
     public int reduceScatter(
         long send, long receive, long count, int type, int op, long comm, long on) {
       return start(
+          on,
           () ->
               inner.reduceScatter(
                   buffer(send, count * inner.worldSize(), type), buffer(receive, count, type)));
@@ -204,6 +231,7 @@ final class FakeGpus implements Board {
     public int allGather(
         long send, long receive, long count, int type, long communicator, long on) {
       return start(
+          on,
           () ->
               inner.allGather(
                   buffer(send, count, type), buffer(receive, count * inner.worldSize(), type)));
@@ -212,7 +240,7 @@ final class FakeGpus implements Board {
     @Override
     public int broadcast(
         long send, long receive, long count, int type, int root, long comm, long on) {
-      return start(() -> inner.broadcast(buffer(send, count, type), root));
+      return start(on, () -> inner.broadcast(buffer(send, count, type), root));
     }
 
     @Override
@@ -288,22 +316,21 @@ final class FakeGpus implements Board {
       if (!live.contains(event)) {
         throw new IllegalStateException("event " + event + " is no more");
       }
-      events.put(event, on == DEFAULT_STREAM ? CompletableFuture.completedFuture(null) : stream);
+      events.put(event, stream(on));
     }
 
     @Override
-    public void waitFor(long on, long event) {}
+    public void waitFor(long on, long event) {
+      streams.merge(
+          on, events.get(event), (before, awaited) -> CompletableFuture.allOf(before, awaited));
+    }
 
     @Override
     public boolean isDone(long event) {
-      try {
-        events.get(event).get(10, TimeUnit.MICROSECONDS);
-        return true;
-      } catch (TimeoutException e) {
-        return aborted;
-      } catch (Exception e) {
-        return aborted; // when a peer aborts, this rank's kernel hangs
+      if (!live.contains(event)) {
+        throw new IllegalStateException("event " + event + " is no more");
       }
+      return isDone(events.get(event));
     }
 
     @Override
@@ -321,11 +348,13 @@ final class FakeGpus implements Board {
 
     @Override
     public void copyToGpu(long address, MemorySegment from) {
+      awaitDefaultStream();
       buffer(address, from.byteSize() / 2, ElementType.BFLOAT16).segment().copyFrom(from);
     }
 
     @Override
     public void copyFromGpu(long address, MemorySegment into) {
+      awaitDefaultStream();
       into.copyFrom(buffer(address, into.byteSize() / 2, ElementType.BFLOAT16).segment());
     }
   }

@@ -6,20 +6,29 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.parallel.CollectiveException;
+import org.pretrain4j.trainer.parallel.ElementType;
+import org.pretrain4j.trainer.parallel.FlatBuffer;
+import org.pretrain4j.trainer.parallel.Pending;
 import org.pretrain4j.trainer.parallel.RankExercise;
+import org.pretrain4j.trainer.parallel.Reduction;
 
 /** What is around NCCL, against a model of it. */
 @Timeout(60)
@@ -248,5 +257,120 @@ class NcclCollectivesTest {
               return assertThrows(CollectiveException.class, collectives::barrier).getMessage();
             });
     assertTrue(seen.getFirst().startsWith("rank 1 failed: out of disk"), seen.getFirst());
+  }
+
+  /** The host of one rank goes on before the other one has even come. */
+  @Test
+  void whatIsFollowedIsWaitedForByTheDeviceAlone() throws Exception {
+    CountDownLatch wentOn = new CountDownLatch(1);
+    List<String> sums =
+        onRanks(
+            new FakeGpus(2),
+            2,
+            Duration.ofSeconds(40),
+            (collectives, fake) -> {
+              if (collectives.rank() == 1) {
+                assertTrue(wentOn.await(30, TimeUnit.SECONDS), "the other rank's host waits");
+              }
+              try (Arena arena = Arena.ofShared()) {
+                MemorySegment value =
+                    arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1f + collectives.rank());
+                MemorySegment copy = arena.allocate(ValueLayout.JAVA_FLOAT);
+                Pending sum =
+                    collectives.allReduce(FlatBuffer.of(value, ElementType.FLOAT32), Reduction.SUM);
+                sum.follow();
+                wentOn.countDown();
+                fake.copyFromGpu(value.address(), copy); // on the stream that follows
+                sum.await();
+                return Float.toString(copy.get(ValueLayout.JAVA_FLOAT, 0));
+              }
+            });
+    assertEquals(List.of("3.0", "3.0"), sums);
+  }
+
+  @Test
+  void eventsOfWhatIsFollowedAreUsedAgain() throws Exception {
+    onRanks(
+        new FakeGpus(2),
+        2,
+        Duration.ofSeconds(40),
+        (collectives, fake) -> {
+          try (Arena arena = Arena.ofShared()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_FLOAT);
+            MemorySegment copy = arena.allocate(ValueLayout.JAVA_FLOAT);
+            for (int step = 0; step < 200; step++) {
+              for (int bucket = 0; bucket < 3; bucket++) {
+                collectives
+                    .allReduce(FlatBuffer.of(value, ElementType.FLOAT32), Reduction.SUM)
+                    .follow();
+              }
+              fake.copyFromGpu(value.address(), copy);
+            }
+          }
+          // The stream, two buffers, and the events of a step and of the one before.
+          assertTrue(fake.made.get() <= 3 + 6, fake.made + " were made");
+          return "";
+        });
+  }
+
+  /** Without its watch thread the host would wait for ever in a copy, which knows no timeout. */
+  @Test
+  void whatIsFollowedEndsWithTheTimeoutAndNamesWhoDidNotCome() throws Exception {
+    List<String> seen =
+        onRanks(
+            new FakeGpus(2),
+            2,
+            Duration.ofSeconds(2),
+            (collectives, fake) -> {
+              if (collectives.rank() == 1) {
+                Thread.sleep(6000);
+                return "";
+              }
+              try (Arena arena = Arena.ofShared()) {
+                MemorySegment value = arena.allocate(ValueLayout.JAVA_FLOAT);
+                collectives
+                    .allReduce(FlatBuffer.of(value, ElementType.FLOAT32), Reduction.SUM)
+                    .follow();
+                fake.copyFromGpu(value.address(), arena.allocate(ValueLayout.JAVA_FLOAT));
+                CollectiveException e =
+                    assertThrows(CollectiveException.class, collectives::barrier);
+                assertEquals(CollectiveException.Kind.TIMEOUT, e.kind());
+                assertEquals(List.of(1), e.culprits());
+                return e.getMessage();
+              }
+            });
+    assertTrue(
+        seen.getFirst()
+            .contains(
+                "rank 0 waited 2.0 s in collective #0 allReduce(sum, float32 x 1, 4 bytes),"
+                    + " missing: rank 1 (begun 0 collectives)"),
+        seen.getFirst());
+  }
+
+  @Test
+  void anErrorOfWhatIsFollowedIsNoticed() throws Exception {
+    onRanks(
+        new FakeGpus(2),
+        2,
+        Duration.ofSeconds(50),
+        (collectives, fake) -> {
+          collectives.barrier();
+          if (collectives.rank() == 1) {
+            Thread.sleep(5000); // computes, and takes part in nothing
+            return "";
+          }
+          try (Arena arena = Arena.ofShared()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_FLOAT);
+            collectives
+                .allReduce(FlatBuffer.of(value, ElementType.FLOAT32), Reduction.SUM)
+                .follow();
+            fake.state = NcclResult.REMOTE_ERROR.ordinal();
+            fake.copyFromGpu(value.address(), arena.allocate(ValueLayout.JAVA_FLOAT));
+          }
+          CollectiveException e = assertThrows(CollectiveException.class, collectives::barrier);
+          assertEquals(CollectiveException.Kind.BACKEND, e.kind());
+          assertTrue(e.getMessage().startsWith("ncclAllReduce failed on rank 0"), e.getMessage());
+          return "";
+        });
   }
 }

@@ -2,6 +2,7 @@ package org.pretrain4j.trainer.bench;
 
 import ai.djl.ndarray.NDManager;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -14,6 +15,7 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.GradientSharding;
@@ -90,23 +92,28 @@ final class MeasuredStep implements AutoCloseable {
     for (int i = 0; i < microBatches; i++) {
       pass.run(batch, gradients);
     }
-    long passed = System.nanoTime();
+    Timeline timeline = pass.clock().timeline();
+    long passed = timeline.mark();
     gradients.finishStep();
-    long reduced = System.nanoTime();
+    long reduced = timeline.mark();
     double loss = pass.takeLoss();
-    long lost = System.nanoTime();
-    double update = optimizer == null ? 0 : optimizer.run();
+    long lost = timeline.mark();
+    if (optimizer != null) {
+      optimizer.run();
+    }
+    long updated = timeline.mark();
     device.synchronize();
     double seconds = (System.nanoTime() - start) * 1e-9;
     Map<String, Double> phases = new LinkedHashMap<>();
     pass.clock()
         .drain()
         .forEach((phase, time) -> phases.put(phase.name().toLowerCase(Locale.ROOT), time));
-    phases.put("gradients", (reduced - passed) * 1e-9);
-    phases.put("loss", (lost - reduced) * 1e-9);
+    phases.put("gradients", timeline.seconds(passed, reduced));
+    phases.put("loss", timeline.seconds(reduced, lost));
     if (optimizer != null) {
-      phases.put("optimizer", update);
+      phases.put("optimizer", timeline.seconds(lost, updated));
     }
+    List.of(passed, reduced, lost, updated).forEach(timeline::forget);
     return new Sample(seconds, phases, loss);
   }
 

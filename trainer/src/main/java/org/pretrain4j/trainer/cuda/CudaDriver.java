@@ -66,6 +66,16 @@ public final class CudaDriver implements GpuDriver {
   }
 
   @Override
+  public long createTimingEvent() {
+    return streams.createTimingEvent();
+  }
+
+  @Override
+  public double secondsBetween(long earlier, long later) {
+    return streams.secondsBetween(earlier, later);
+  }
+
+  @Override
   public void destroyStream(long stream) {
     streams.destroyStream(stream);
   }

@@ -1,6 +1,7 @@
 package org.pretrain4j.trainer.cuda;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -17,6 +18,9 @@ final class CudaStreams {
   /** CU_STREAM_NON_BLOCKING. */
   static final int NON_BLOCKING = 1;
 
+  /** CU_EVENT_DEFAULT. */
+  static final int TIMING = 0;
+
   /** CU_EVENT_DISABLE_TIMING. */
   static final int DISABLE_TIMING = 2;
 
@@ -31,6 +35,7 @@ final class CudaStreams {
   private final MethodHandle record;
   private final MethodHandle query;
   private final MethodHandle waitEvent;
+  private final MethodHandle elapsed;
 
   CudaStreams(CudaApi api, CudaContext context) {
     this.api = api;
@@ -44,6 +49,7 @@ final class CudaStreams {
     record = api.function("cuEventRecord", JAVA_LONG, JAVA_LONG);
     query = api.function("cuEventQuery", JAVA_LONG);
     waitEvent = api.function("cuStreamWaitEvent", JAVA_LONG, JAVA_LONG, JAVA_INT);
+    elapsed = api.function("cuEventElapsedTime", ADDRESS, JAVA_LONG, JAVA_LONG);
   }
 
   long createStream() {
@@ -52,6 +58,10 @@ final class CudaStreams {
 
   long createEvent() {
     return create("cuEventCreate", createEvent, DISABLE_TIMING);
+  }
+
+  long createTimingEvent() {
+    return create("cuEventCreate", createEvent, TIMING);
   }
 
   private long create(String name, MethodHandle create, int flags) {
@@ -90,6 +100,16 @@ final class CudaStreams {
       api.check("cuEventQuery", code);
     }
     return code == 0;
+  }
+
+  /** The driver counts in milliseconds, as a float. */
+  double secondsBetween(long earlier, long later) {
+    context.use();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment cell = arena.allocate(JAVA_FLOAT);
+      api.check("cuEventElapsedTime", () -> (int) elapsed.invokeExact(cell, earlier, later));
+      return cell.get(JAVA_FLOAT, 0) * 1e-3;
+    }
   }
 
   void synchronize(long stream) {

@@ -21,6 +21,12 @@ public interface GpuDriver extends Gpu {
   /** Bytes of its memory that all processes together have taken. */
   long usedMemory();
 
+  /** An event that keeps its time. */
+  long createTimingEvent();
+
+  /** Time between two events of {@link #createTimingEvent} that are done. */
+  double secondsBetween(long earlier, long later);
+
   /** Waits until all that is in the stream now is done. */
   void synchronize(long stream);
 

@@ -18,6 +18,7 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
+import org.pretrain4j.trainer.model.Timeline;
 
 /**
  * On a GPU, by kernels on its default stream, where libtorch's operators are, too: calls follow
@@ -179,6 +180,11 @@ final class CudaOperators implements FusedOperators {
     }
     kernels.crossEntropy(matrix(logits), batch.targets(start), losses.address(), 1);
     arrays.sum(losses.address(), rows, lossSum.address());
+  }
+
+  @Override
+  public Timeline timeline() {
+    return new CudaTimeline(gpu);
   }
 
   @Override

@@ -39,7 +39,7 @@ public final class FusedPass implements TrainingPass {
   private final FusedHead head;
   private final long mostChunkTokens;
   private final Map<Long, Workspace> workspaces = new HashMap<>();
-  private final PhaseClock clock = new PhaseClock();
+  private final PhaseClock clock;
 
   /**
    * @param parent of the CPU; closed after this pass, not before
@@ -123,6 +123,7 @@ public final class FusedPass implements TrainingPass {
     this.checkpointing = checkpointing;
     this.type = type;
     this.operators = operators.apply(manager);
+    this.clock = new PhaseClock(this.operators.timeline());
     Weights weights = new Weights(manager, storage, ModelLayout.of(config));
     FusedLayer.Shared shared =
         new FusedLayer.Shared(
@@ -197,6 +198,7 @@ public final class FusedPass implements TrainingPass {
 
   @Override
   public void close() {
+    clock.close();
     operators.close();
     manager.close();
   }

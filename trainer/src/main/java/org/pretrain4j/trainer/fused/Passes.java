@@ -13,6 +13,7 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.LayerwisePass;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ParameterStorage;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /** The choice between the passes. */
@@ -66,8 +67,16 @@ public final class Passes {
     return switch (kernels) {
       case FUSED -> new FusedPass(parent, config, storage, checkpointing, type, operators);
       case COMPOSED ->
-          new LayerwisePass(parent, config, storage, checkpointing, type, sequenceLength);
+          new LayerwisePass(
+              parent, config, storage, checkpointing, type, sequenceLength, timeline(device));
     };
+  }
+
+  private static Timeline timeline(ComputeDevice device) {
+    return device
+        .gpu()
+        .<Timeline>map(gpu -> new CudaTimeline(gpu.driver()))
+        .orElseGet(Timeline::host);
   }
 
   /** The fused operators of the device. */

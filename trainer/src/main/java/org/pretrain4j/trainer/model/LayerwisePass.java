@@ -29,7 +29,7 @@ public final class LayerwisePass implements TrainingPass {
   private final ParameterStorage storage;
   private final NDManager manager;
   private final ContextFactory contexts;
-  private final PhaseClock clock = new PhaseClock();
+  private final PhaseClock clock;
   private double losses;
 
   /**
@@ -37,6 +37,7 @@ public final class LayerwisePass implements TrainingPass {
    * @param checkpointing what of the activations is kept
    * @param type what the model computes in, the storage's type
    * @param sequenceLength longest row
+   * @param timeline of the device; closed with this pass
    */
   public LayerwisePass(
       NDManager parent,
@@ -44,7 +45,9 @@ public final class LayerwisePass implements TrainingPass {
       ParameterStorage storage,
       ActivationCheckpointing checkpointing,
       ScalarType type,
-      int sequenceLength) {
+      int sequenceLength,
+      Timeline timeline) {
+    this.clock = new PhaseClock(timeline);
     this.config = config;
     this.model = new SmolLm3(config);
     this.entries = LeafParameters.byName(ModelLayout.of(config).parameters());
@@ -157,6 +160,7 @@ public final class LayerwisePass implements TrainingPass {
 
   @Override
   public void close() {
+    clock.close();
     manager.close();
   }
 

@@ -213,11 +213,11 @@ final class RankTrainer implements AutoCloseable {
       targets += batch.targetCount();
     }
     awaitWeights();
-    times.passes(pass.clock().drain(), recorder.exposedSeconds() - exposedBefore);
+    double exposedInPasses = recorder.exposedSeconds() - exposedBefore;
     enter("communication");
     gradients.finishStep();
     long substitutes = mine.stream().filter(Row::substitute).count();
-    StepOutcome outcome = update(bad, targets, substitutes, stopWanted, times);
+    StepOutcome outcome = update(bad, targets, substitutes, stopWanted, exposedInPasses, times);
     communicationSeconds = recorder.exposedSeconds() - exposedBefore;
     times.communication(communicationSeconds);
     collectorSeconds = garbageCollection.takeSeconds();
@@ -230,12 +230,15 @@ final class RankTrainer implements AutoCloseable {
       long targets,
       long substitutes,
       boolean stopWanted,
+      double exposedInPasses,
       StepTimes times) {
     if (bad.gradient()) {
       shard.injectNan(gradients);
     }
     double squares = shard.sumOfSquares(gradients);
     double lossOfPasses = pass.takeLoss();
+    // Not before the device has done all of it: nothing waits here.
+    times.passes(pass.clock().drain(), device.gpu().isPresent() ? 0 : exposedInPasses);
     double lossSum = bad.loss() ? Double.NaN : lossOfPasses;
     StepExchange all =
         StepExchange.of(

@@ -24,6 +24,7 @@ final class CudaBindingTest {
   void constantsHaveTheirDocumentedValues() {
     assertEquals(600, CudaStreams.NOT_READY); // CUDA_ERROR_NOT_READY
     assertEquals(1, CudaStreams.NON_BLOCKING); // CU_STREAM_NON_BLOCKING
+    assertEquals(0, CudaStreams.TIMING); // CU_EVENT_DEFAULT
     assertEquals(2, CudaStreams.DISABLE_TIMING); // CU_EVENT_DISABLE_TIMING
     assertEquals(1, CudaMemory.PORTABLE); // CU_MEMHOSTALLOC_PORTABLE
     assertEquals(75, CudaContext.CAPABILITY_MAJOR);

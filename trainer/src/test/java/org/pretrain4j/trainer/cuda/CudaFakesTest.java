@@ -83,6 +83,14 @@ final class CudaFakesTest {
     assertFalse(gpu.isDone(event));
     gpu.await(event);
     gpu.synchronize(stream);
+    long earlier = gpu.createTimingEvent();
+    long later = gpu.createTimingEvent();
+    gpu.record(earlier, Gpu.DEFAULT_STREAM);
+    gpu.record(later, Gpu.DEFAULT_STREAM);
+    gpu.await(later);
+    assertEquals(1.25, gpu.secondsBetween(earlier, later));
+    gpu.destroyEvent(earlier);
+    gpu.destroyEvent(later);
 
     MemorySegment pinned = gpu.allocatePinned(16);
     pinned.setAtIndex(ValueLayout.JAVA_LONG, 1, 77);

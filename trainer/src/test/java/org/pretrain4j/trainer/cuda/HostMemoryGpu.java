@@ -17,7 +17,9 @@ public final class HostMemoryGpu implements GpuDriver {
   private final Map<Long, Arena> memory = new HashMap<>();
   private final Map<Long, Long> sizes = new HashMap<>();
   private final Set<Long> handles = new HashSet<>();
+  private final Map<Long, Integer> times = new HashMap<>();
   private long next = 1;
+  private int records;
 
   /** Names of started kernels, with their grids. */
   public final List<String> launches = new ArrayList<>();
@@ -86,8 +88,22 @@ public final class HostMemoryGpu implements GpuDriver {
   }
 
   @Override
+  public long createTimingEvent() {
+    long event = handle();
+    times.put(event, records);
+    return event;
+  }
+
+  /** A second goes by from one recorded event to the next. */
+  @Override
+  public double secondsBetween(long earlier, long later) {
+    return times.get(later) - times.get(earlier);
+  }
+
+  @Override
   public void destroyEvent(long event) {
     destroy(event);
+    times.remove(event);
   }
 
   @Override
@@ -99,6 +115,8 @@ public final class HostMemoryGpu implements GpuDriver {
   public void record(long event, long stream) {
     require(event);
     require(stream);
+    records++;
+    times.computeIfPresent(event, (key, before) -> records);
   }
 
   @Override

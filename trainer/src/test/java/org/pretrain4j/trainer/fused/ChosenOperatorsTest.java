@@ -23,6 +23,7 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.RecordingSink;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /** The whole pass with single operators switched off, and that it is these that are. */
@@ -117,6 +118,7 @@ final class ChosenOperatorsTest {
       chosen.swiGlu(null, null);
       chosen.swiGluBackward(null, null);
       chosen.crossEntropy(null, 1);
+      chosen.timeline();
       chosen.takeLoss();
       chosen.attention();
       chosen.products();
@@ -160,6 +162,7 @@ final class ChosenOperatorsTest {
             "swiGlu",
             "swiGluBackward",
             "crossEntropy",
+            "timeline",
             "takeLoss",
             "attention",
             "products",
@@ -222,6 +225,12 @@ final class ChosenOperatorsTest {
     @Override
     public void crossEntropy(Activation logits, int start) {
       names.add("crossEntropy");
+    }
+
+    @Override
+    public Timeline timeline() {
+      names.add("timeline");
+      return Timeline.host();
     }
 
     @Override

@@ -249,7 +249,8 @@ final class TrainingPassTest {
       ActivationCheckpointing checkpointing,
       ScalarType type) {
     return switch (kind) {
-      case "composed" -> new LayerwisePass(manager, config, storage, checkpointing, type, LENGTH);
+      case "composed" ->
+          new LayerwisePass(manager, config, storage, checkpointing, type, LENGTH, Timeline.host());
       case "fused" -> new FusedPass(manager, config, storage, checkpointing, type, LENGTH, pool);
       case "fused in chunks" -> inChunks(config, storage, type, MklGemm.of(type), TileGemm.find());
       case "fused in chunks without MKL" ->

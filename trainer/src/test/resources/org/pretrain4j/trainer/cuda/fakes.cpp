@@ -6,7 +6,7 @@
 
 typedef unsigned long long CUdeviceptr;
 static const int INVALID_VALUE = 1, INVALID_DEVICE = 101, INVALID_CONTEXT = 201, NOT_READY = 600;
-static int context, stream, event, module_, function;
+static int context, stream, event, timed[2], module_, function;
 static long long last[12];
 static thread_local void* current;
 
@@ -66,15 +66,23 @@ int cuStreamCreate(void** out, unsigned flags) { if (!ready()) return INVALID_CO
   return 0;
 }
 int cuEventCreate(void** out, unsigned flags) { if (!ready()) return INVALID_CONTEXT;
-  if (flags != 2) return INVALID_VALUE;
-  *out = &event;
+  static int next = 0;
+  if (flags != 2 && flags != 0) return INVALID_VALUE;
+  *out = flags == 2 ? (void*)&event : (void*)&timed[next++ % 2];
+  return 0;
+}
+static bool is_timed(void* given) { return given == &timed[0] || given == &timed[1]; }
+static bool is_event(void* given) { return given == &event || is_timed(given); }
+int cuEventElapsedTime(float* milliseconds, void* from, void* to) { if (!ready()) return INVALID_CONTEXT;
+  if (!is_timed(from) || !is_timed(to)) return INVALID_VALUE;
+  *milliseconds = from == &timed[0] && to == &timed[1] ? 1250.f : -1250.f;
   return 0;
 }
 static bool is_stream(void* given) { return given == nullptr || given == &stream; }
-int cuEventRecord(void* e, void* s) { if (!ready()) return INVALID_CONTEXT; return e == &event && is_stream(s) ? 0 : INVALID_VALUE; }
+int cuEventRecord(void* e, void* s) { if (!ready()) return INVALID_CONTEXT; return is_event(e) && is_stream(s) ? 0 : INVALID_VALUE; }
 int cuEventQuery(void* e) { if (!ready()) return INVALID_CONTEXT; return e == &event ? NOT_READY : INVALID_VALUE; }
-int cuEventSynchronize(void* e) { if (!ready()) return INVALID_CONTEXT; return e == &event ? 0 : INVALID_VALUE; }
-int cuEventDestroy_v2(void* e) { if (!ready()) return INVALID_CONTEXT; return e == &event ? 0 : INVALID_VALUE; }
+int cuEventSynchronize(void* e) { if (!ready()) return INVALID_CONTEXT; return is_event(e) ? 0 : INVALID_VALUE; }
+int cuEventDestroy_v2(void* e) { if (!ready()) return INVALID_CONTEXT; return is_event(e) ? 0 : INVALID_VALUE; }
 int cuStreamWaitEvent(void* s, void* e, unsigned flags) { if (!ready()) return INVALID_CONTEXT;
   return is_stream(s) && e == &event && flags == 0 ? 0 : INVALID_VALUE;
 }

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.BenchReport;
-import org.pretrain4j.trainer.bench.Machine;
+import org.pretrain4j.trainer.machine.Machine;
 
 /**
  * What {@code bench --json} writes and {@code bench --compare} reads.

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.bench.BenchReport;
-import org.pretrain4j.trainer.bench.Machine;
+import org.pretrain4j.trainer.machine.Machine;
 
 final class BenchDocumentTest {
   private static final Machine MACHINE =

@@ -9,6 +9,7 @@ import org.pretrain4j.trainer.fused.ProductRates.Rate;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
+import org.pretrain4j.trainer.machine.GemmPeak;
 
 /**
  * Measures each matrix product of a shape alone, beside the GEMM peak and the rate of memory.

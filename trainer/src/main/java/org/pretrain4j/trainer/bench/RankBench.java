@@ -10,6 +10,7 @@ import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.fused.Passes;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.machine.PeakMemory;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.Kernels;

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.pretrain4j.trainer.bench.BenchReport.Drift;
 import org.pretrain4j.trainer.bench.MeasuredStep.Sample;
+import org.pretrain4j.trainer.machine.PeakMemory;
 
 /** What was measured of each counted step of a shape, and what it comes to. */
 final class StepSamples {

@@ -1,9 +1,9 @@
 package org.pretrain4j.trainer.run;
 
 import ai.djl.ndarray.NDManager;
-import org.pretrain4j.trainer.bench.GemmPeak;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.machine.GemmPeak;
 
 /** What MFU is held against: the rate of a matrix product, measured when a run starts. */
 final class PeakFlops {

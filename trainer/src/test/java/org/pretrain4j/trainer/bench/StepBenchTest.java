@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.pretrain4j.trainer.device.ComputeDevice;
 import org.pretrain4j.trainer.libtorch.ComputeThreads;
 import org.pretrain4j.trainer.libtorch.ScalarType;
+import org.pretrain4j.trainer.machine.HeapAllocation;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -223,17 +224,5 @@ final class StepBenchTest {
     return size < 20
         ? Double.POSITIVE_INFINITY
         : StepSamples.median(values.subList(size - 20, size));
-  }
-
-  @Test
-  void theMachineHasTheVariablesThatItsLibrariesListenTo() {
-    assertEquals(
-        Map.of("OMP_NUM_THREADS", "2", "ONEDNN_MAX_CPU_ISA", "AVX2", "THP_MEM_ALLOC_ENABLE", "1"),
-        Machine.heeded(
-            Map.of(
-                "OMP_NUM_THREADS", "2",
-                "ONEDNN_MAX_CPU_ISA", "AVX2",
-                "THP_MEM_ALLOC_ENABLE", "1",
-                "HOME", "/")));
   }
 }

@@ -1,4 +1,4 @@
-package org.pretrain4j.trainer.bench;
+package org.pretrain4j.trainer.machine;
 
 import ai.djl.ndarray.NDManager;
 import org.pretrain4j.trainer.device.ComputeDevice;

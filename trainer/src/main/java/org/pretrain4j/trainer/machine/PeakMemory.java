@@ -1,4 +1,4 @@
-package org.pretrain4j.trainer.bench;
+package org.pretrain4j.trainer.machine;
 
 import java.io.IOException;
 import java.lang.foreign.FunctionDescriptor;
@@ -40,7 +40,7 @@ public final class PeakMemory {
    *
    * @return whether the system does that; if not, the figure stays that of the whole process
    */
-  static boolean restart() {
+  public static boolean restart() {
     if (!Files.isWritable(CLEAR)) {
       return false;
     }

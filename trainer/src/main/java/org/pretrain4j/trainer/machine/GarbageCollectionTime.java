@@ -1,4 +1,4 @@
-package org.pretrain4j.trainer.bench;
+package org.pretrain4j.trainer.machine;
 
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;

@@ -33,6 +33,7 @@ final class MeasuredStep implements AutoCloseable {
   private final ComputeDevice device;
   private final NDManager manager;
   private final ShardOperators operators;
+  private final Timeline timeline;
   private final TrainingPass pass;
   private final GradientBuffer gradients;
   private final BenchOptimizer optimizer;
@@ -64,9 +65,16 @@ final class MeasuredStep implements AutoCloseable {
     weights.initialize(new ParameterInitializer(shape.model(), SEED));
     Collectives alone = new SoloCollectives();
     operators = ShardOperators.of(device);
+    timeline = device.timeline();
     gradients =
         GradientBuffer.of(
-            GradientSharding.FULL, manager, buckets, alone, shape.microBatches(), operators);
+            GradientSharding.FULL,
+            manager,
+            buckets,
+            alone,
+            shape.microBatches(),
+            operators,
+            timeline);
     pass =
         Passes.of(
             kernels,
@@ -92,7 +100,6 @@ final class MeasuredStep implements AutoCloseable {
     for (int i = 0; i < microBatches; i++) {
       pass.run(batch, gradients);
     }
-    Timeline timeline = pass.clock().timeline();
     long passed = timeline.mark();
     gradients.finishStep();
     long reduced = timeline.mark();
@@ -120,6 +127,7 @@ final class MeasuredStep implements AutoCloseable {
   @Override
   public void close() {
     pass.close();
+    timeline.close();
     operators.close();
     manager.close();
   }

@@ -17,6 +17,7 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.GradientSharding;
@@ -71,7 +72,8 @@ public record RankBench(
       int most = share(ranks - 1, ranks);
       ShardOperators operators = ShardOperators.of(device);
       GradientBuffer gradients =
-          GradientBuffer.of(sharding, manager, buckets, collectives, most, operators);
+          GradientBuffer.of(
+              sharding, manager, buckets, collectives, most, operators, Timeline.host());
       BenchOptimizer optimizer =
           new BenchOptimizer(manager, shape, buckets, gradients, weights, operators, collectives);
       MicroBatch batch = shape.randomBatch(SEED + collectives.rank());
@@ -93,7 +95,7 @@ public record RankBench(
           for (int done = 0; done < mine; done++) {
             pass.run(batch, gradients);
           }
-          double waited = gradients.finishStep();
+          double waited = gradients.finishStep().seconds();
           double update = optimizer.run();
           optimizer.gather();
           waited += optimizer.takeWaited();

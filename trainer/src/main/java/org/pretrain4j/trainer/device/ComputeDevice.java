@@ -7,6 +7,7 @@ import org.pretrain4j.configuration.UserException;
 import org.pretrain4j.trainer.cuda.CudaDevice;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.Managers;
+import org.pretrain4j.trainer.model.Timeline;
 
 /** What one rank computes on: threads of the host and, where the run is on GPUs, one of those. */
 public final class ComputeDevice implements AutoCloseable {
@@ -89,6 +90,11 @@ public final class ComputeDevice implements AutoCloseable {
   /** Makes the GPU the calling thread's; every thread that calls libtorch on it must. */
   public void use() {
     gpu.ifPresent(device -> device.driver().use());
+  }
+
+  /** Where its work can be timed; closed by who asks. */
+  public Timeline timeline() {
+    return gpu.<Timeline>map(device -> new CudaTimeline(device.driver())).orElseGet(Timeline::host);
   }
 
   /** Waits until all that was queued on the device is done. */

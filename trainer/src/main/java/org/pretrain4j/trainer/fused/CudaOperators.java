@@ -13,6 +13,7 @@ import org.pretrain4j.trainer.cuda.CudaKernels;
 import org.pretrain4j.trainer.cuda.DeviceMatrix;
 import org.pretrain4j.trainer.cuda.GpuDriver;
 import org.pretrain4j.trainer.cuda.KernelLauncher;
+import org.pretrain4j.trainer.device.CudaTimeline;
 import org.pretrain4j.trainer.kernels.RotaryAngles;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;

@@ -13,7 +13,6 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.LayerwisePass;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ParameterStorage;
-import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /** The choice between the passes. */
@@ -68,15 +67,8 @@ public final class Passes {
       case FUSED -> new FusedPass(parent, config, storage, checkpointing, type, operators);
       case COMPOSED ->
           new LayerwisePass(
-              parent, config, storage, checkpointing, type, sequenceLength, timeline(device));
+              parent, config, storage, checkpointing, type, sequenceLength, device.timeline());
     };
-  }
-
-  private static Timeline timeline(ComputeDevice device) {
-    return device
-        .gpu()
-        .<Timeline>map(gpu -> new CudaTimeline(gpu.driver()))
-        .orElseGet(Timeline::host);
   }
 
   /** The fused operators of the device. */

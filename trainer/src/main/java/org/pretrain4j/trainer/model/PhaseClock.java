@@ -67,11 +67,6 @@ public final class PhaseClock implements AutoCloseable {
     return seconds;
   }
 
-  /** Where the points lie that this measures between. */
-  public Timeline timeline() {
-    return timeline;
-  }
-
   @Override
   public void close() {
     timeline.close();

@@ -20,6 +20,7 @@ import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
 import org.pretrain4j.trainer.model.ParameterStorage;
 import org.pretrain4j.trainer.model.Phase;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.GradientNorm;
@@ -47,6 +48,7 @@ final class RankTrainer implements AutoCloseable {
   private final FaultInjector faults;
   private final TokenStream stream;
   private final ComputeDevice device;
+  private final Timeline timeline;
   private final ShardOperators operators;
   private final ModelLayout layout;
   private final Buckets buckets;
@@ -97,6 +99,7 @@ final class RankTrainer implements AutoCloseable {
     this.stream = stream;
     this.device = device;
     device.use();
+    this.timeline = device.timeline();
     this.operators = ShardOperators.of(device);
     NDManager manager = device.manager();
     this.layout = ModelLayout.of(config.model());
@@ -111,7 +114,8 @@ final class RankTrainer implements AutoCloseable {
             buckets,
             collectives,
             config.training().mostMicroBatches(collectives.worldSize()),
-            operators);
+            operators,
+            timeline);
     this.shard = new OptimizerShard(manager, buckets, collectives.rank(), operators);
     this.pass =
         Passes.of(
@@ -123,9 +127,7 @@ final class RankTrainer implements AutoCloseable {
             weights,
             type,
             config.training().sequenceLength());
-    // The head's backward pass is part of its lap, the layers' comes after it.
-    pass.clock()
-        .onLap(phase -> enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward"));
+    pass.clock().onLap(this::lap);
     this.adamW =
         new AdamWSettings(
             config.optimizer().beta1(), config.optimizer().beta2(), config.optimizer().epsilon());
@@ -136,6 +138,14 @@ final class RankTrainer implements AutoCloseable {
     this.share =
         RowShare.of(
             Math.toIntExact(config.rowsPerStep()), collectives.rank(), collectives.worldSize());
+  }
+
+  private void lap(Phase phase) {
+    // The head's backward pass is part of its lap, the layers' comes after it.
+    enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward");
+    // The embedding has been queued behind the weights of the other ranks, and nothing else yet: on
+    // a GPU that stays behind a rank that never comes, the host must not be held up in the driver.
+    awaitWeights();
   }
 
   static ScalarType typeOf(RunConfig config) {
@@ -208,17 +218,28 @@ final class RankTrainer implements AutoCloseable {
     for (MicroBatch batch : batches) {
       enter("forward");
       pass.run(batch, gradients);
-      // A GPU has the pass queued behind the weights of the other ranks, and is busy meanwhile.
-      awaitWeights();
       targets += batch.targetCount();
     }
     awaitWeights();
     double exposedInPasses = recorder.exposedSeconds() - exposedBefore;
     enter("communication");
-    gradients.finishStep();
+    GradientBuffer.Waits waits = gradients.finishStep();
+    double exposedSince = recorder.exposedSeconds();
     long substitutes = mine.stream().filter(Row::substitute).count();
-    StepOutcome outcome = update(bad, targets, substitutes, stopWanted, exposedInPasses, times);
-    communicationSeconds = recorder.exposedSeconds() - exposedBefore;
+    boolean onGpu = device.gpu().isPresent();
+    StepOutcome outcome =
+        update(
+            bad,
+            targets,
+            substitutes,
+            stopWanted,
+            onGpu ? waits.inPasses() : exposedInPasses,
+            times);
+    // On a GPU the host's waits are mostly for this rank's own passes.
+    communicationSeconds =
+        onGpu
+            ? waits.seconds() + recorder.exposedSeconds() - exposedSince
+            : recorder.exposedSeconds() - exposedBefore;
     times.communication(communicationSeconds);
     collectorSeconds = garbageCollection.takeSeconds();
     step++;
@@ -230,7 +251,7 @@ final class RankTrainer implements AutoCloseable {
       long targets,
       long substitutes,
       boolean stopWanted,
-      double exposedInPasses,
+      double waitedInPasses,
       StepTimes times) {
     if (bad.gradient()) {
       shard.injectNan(gradients);
@@ -238,7 +259,7 @@ final class RankTrainer implements AutoCloseable {
     double squares = shard.sumOfSquares(gradients);
     double lossOfPasses = pass.takeLoss();
     // Not before the device has done all of it: nothing waits here.
-    times.passes(pass.clock().drain(), device.gpu().isPresent() ? 0 : exposedInPasses);
+    times.passes(pass.clock().drain(), waitedInPasses);
     double lossSum = bad.loss() ? Double.NaN : lossOfPasses;
     StepExchange all =
         StepExchange.of(
@@ -301,9 +322,8 @@ final class RankTrainer implements AutoCloseable {
     weightsThere = Pending.COMPLETE;
   }
 
-  /** What the passes compute with, all of it. */
+  /** What the passes compute with. */
   ParameterStorage weights() {
-    awaitWeights();
     return weights;
   }
 
@@ -331,6 +351,7 @@ final class RankTrainer implements AutoCloseable {
   public void close() {
     try (device; // closed from the last to the first, whatever one of them throws
         operators;
+        timeline;
         pass) {
       if (rows != null) {
         rows.close();

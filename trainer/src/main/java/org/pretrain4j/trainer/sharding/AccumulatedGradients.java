@@ -18,14 +18,20 @@ final class AccumulatedGradients extends GradientBuffer {
   private final ParameterBuffer sums;
   private final Buckets buckets;
   private final Collectives collectives;
+  private final Standstill standstill;
   private final List<Pending> underWay = new ArrayList<>();
   private int passesLeft;
 
   AccumulatedGradients(
-      NDManager manager, Buckets buckets, Collectives collectives, ShardOperators operators) {
+      NDManager manager,
+      Buckets buckets,
+      Collectives collectives,
+      ShardOperators operators,
+      Standstill standstill) {
     super(manager, operators);
     this.buckets = buckets;
     this.collectives = collectives;
+    this.standstill = standstill;
     this.sums = new ParameterBuffer(manager, buckets, ScalarType.FLOAT32);
   }
 
@@ -56,12 +62,12 @@ final class AccumulatedGradients extends GradientBuffer {
   }
 
   @Override
-  public double finishStep() {
-    long start = System.nanoTime();
-    underWay.forEach(Pending::follow);
+  public Waits finishStep() {
+    standstill.passesEnd();
+    underWay.forEach(standstill::follow);
     underWay.getLast().await(); // and so all: they end in their order
     underWay.clear();
-    return (System.nanoTime() - start) * 1e-9;
+    return standstill.take();
   }
 
   @Override

@@ -6,6 +6,7 @@ import java.util.Set;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.GradientSink;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.GradientSharding;
@@ -23,6 +24,19 @@ import org.pretrain4j.trainer.parallel.GradientSharding;
  */
 public abstract sealed class GradientBuffer implements GradientSink
     permits AccumulatedGradients, ShardedGradients {
+  /**
+   * Seconds that the device stood still in a step since the gradients of other ranks were missing.
+   *
+   * @param inPasses while its passes were under way
+   * @param afterwards behind them
+   */
+  public record Waits(double inPasses, double afterwards) {
+    /** Of the whole step. */
+    public double seconds() {
+      return inPasses + afterwards;
+    }
+  }
+
   private final NDManager views;
   private final ShardOperators operators;
   private final Set<FlatLayout.Entry> begun = new HashSet<>();
@@ -43,6 +57,7 @@ public abstract sealed class GradientBuffer implements GradientSink
    * @param sharding what stays of the gradients
    * @param mostPasses passes of the rank that has the most in a step
    * @param operators what adds, on the device of the model
+   * @param timeline of that device; not closed here
    */
   public static GradientBuffer of(
       GradientSharding sharding,
@@ -50,10 +65,12 @@ public abstract sealed class GradientBuffer implements GradientSink
       Buckets buckets,
       Collectives collectives,
       int mostPasses,
-      ShardOperators operators) {
+      ShardOperators operators,
+      Timeline timeline) {
+    Standstill standstill = new Standstill(timeline);
     return isSharded(sharding, buckets, mostPasses)
-        ? new ShardedGradients(manager, buckets, collectives, mostPasses, operators)
-        : new AccumulatedGradients(manager, buckets, collectives, operators);
+        ? new ShardedGradients(manager, buckets, collectives, mostPasses, operators, standstill)
+        : new AccumulatedGradients(manager, buckets, collectives, operators, standstill);
   }
 
   /** Bytes that {@link #of} takes. */
@@ -84,12 +101,10 @@ public abstract sealed class GradientBuffer implements GradientSink
   public abstract void startStep(int passes);
 
   /**
-   * Takes part in what the other ranks still reduce. What the device is given from now on finds the
-   * sums over all ranks in this rank's chunks.
-   *
-   * @return the seconds that the host waited for the other ranks in this step so far
+   * Takes part in what the other ranks still reduce, and waits until this rank's chunks hold the
+   * sums over all ranks.
    */
-  public abstract double finishStep();
+  public abstract Waits finishStep();
 
   /** This rank's chunk of a bucket, float32, padding included. */
   abstract FlatBuffer own(Bucket bucket);

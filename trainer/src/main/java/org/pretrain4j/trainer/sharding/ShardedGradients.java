@@ -50,14 +50,17 @@ final class ShardedGradients extends GradientBuffer {
 
     /** Puts what comes next behind all that reads or writes this memory. */
     void settle() {
-      long start = System.nanoTime();
       for (Reduction reduction : underWay) {
-        reduction.pending().follow();
+        standstill.follow(reduction.pending());
         reduction.then().run();
+      }
+      if (!underWay.isEmpty()) {
+        // Meanwhile the device has what was queued between that one and these.
+        followed.await();
+        followed = underWay.getLast().pending();
       }
       underWay.clear();
       group = null;
-      waitedNanos += System.nanoTime() - start;
     }
 
     FlatBuffer slice(long start, long elements) {
@@ -73,18 +76,20 @@ final class ShardedGradients extends GradientBuffer {
   private final Tensor shard;
   private final Room first;
   private final Deque<Room> others = new ArrayDeque<>();
+  private final Standstill standstill;
+  private Pending followed = Pending.COMPLETE;
   private Pending last = Pending.COMPLETE;
-  private Pending lastOfPass = Pending.COMPLETE;
   private int pass;
-  private long waitedNanos;
 
   ShardedGradients(
       NDManager manager,
       Buckets buckets,
       Collectives collectives,
       int mostPasses,
-      ShardOperators operators) {
+      ShardOperators operators,
+      Standstill standstill) {
     super(manager, operators);
+    this.standstill = standstill;
     this.buckets = buckets;
     this.collectives = collectives;
     this.operators = operators;
@@ -134,7 +139,6 @@ final class ShardedGradients extends GradientBuffer {
   public void startStep(int passes) {
     forgetSums();
     pass = 0;
-    waitedNanos = 0;
   }
 
   @Override
@@ -145,20 +149,12 @@ final class ShardedGradients extends GradientBuffer {
     if (part == 0) {
       pass++;
       forgetSums();
-      // The host is one pass ahead of the slowest rank at most, and the device still has that pass.
-      await(lastOfPass);
-      lastOfPass = last;
     }
   }
 
-  private void await(Pending pending) {
-    long start = System.nanoTime();
-    pending.await();
-    waitedNanos += System.nanoTime() - start;
-  }
-
   @Override
-  public double finishStep() {
+  public Waits finishStep() {
+    standstill.passesEnd();
     for (; pass < mostPasses; pass++) {
       for (Group group : groups.reversed()) {
         Room room = roomOf(group);
@@ -168,8 +164,8 @@ final class ShardedGradients extends GradientBuffer {
     }
     first.settle();
     others.forEach(Room::settle);
-    await(last); // and so all: they end in their order
-    return waitedNanos * 1e-9;
+    last.await(); // and so all: they end in their order
+    return standstill.take();
   }
 
   @Override

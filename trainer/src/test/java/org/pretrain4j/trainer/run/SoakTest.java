@@ -64,14 +64,12 @@ final class SoakTest {
     System.out.println("resident from step " + FIRST + " on: " + Arrays.toString(sizes));
     assertEquals((STEPS - FIRST) / PART + 1, sizes.length, output);
     assertTrue(sizes[0] > 0, output);
-    // A leak grows in every part; the compilers come late where the machine is busy, but not
-    // always.
-    long least =
-        IntStream.range(1, sizes.length)
-            .mapToLong(i -> sizes[i] - sizes[i - 1])
-            .min()
-            .orElseThrow();
-    assertTrue(least < ALLOWANCE, "resident memory always grew, by " + least + " bytes or more");
+    // A leak grows in every part; compilers come late on a busy machine, and malloc gives back,
+    // once.
+    long[] grown = new long[sizes.length - 1];
+    Arrays.setAll(grown, i -> sizes[i + 1] - sizes[i]);
+    long usual = median(grown, 0, grown.length);
+    assertTrue(usual < ALLOWANCE, "resident memory grew by " + Arrays.toString(grown));
   }
 
   /** Trains in the folder that is given, and prints the resident memory between its parts. */

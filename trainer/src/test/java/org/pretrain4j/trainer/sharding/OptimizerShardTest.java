@@ -12,6 +12,7 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterInitializer;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.optim.AdamWSettings;
 import org.pretrain4j.trainer.optim.ParameterGroups;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
@@ -66,7 +67,8 @@ final class OptimizerShardTest {
       ParameterBuffer weights = new ParameterBuffer(manager, buckets, ScalarType.BFLOAT16);
       buckets.buckets().forEach(bucket -> collectives.buckets.add(weights.bucket(bucket)));
       GradientBuffer gradients =
-          GradientBuffer.of(GradientSharding.FULL, manager, buckets, collectives, 1, operators);
+          GradientBuffer.of(
+              GradientSharding.FULL, manager, buckets, collectives, 1, operators, Timeline.host());
       Pending there =
           shard.update(
               new AdamWSettings(0.9, 0.95, 1e-8),

@@ -31,6 +31,7 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
   private static final String START = "the start of NCCL";
   private static final String ID = "nccl/id";
   private static final long ID_NANOS = 20_000_000;
+  private static final long LOOK_NANOS = 1_000_000_000;
 
   /** Of messages, which travel in pieces of this size in bytes. */
   private static final int PIECE = 1 << 18;
@@ -111,8 +112,8 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     Thread.ofPlatform()
         .daemon()
         .name("nccl-watch")
-        .start(
-            () -> news.watch(() -> closed || failure() != null, this::lookAfterwards, this::stop));
+        .start(() -> news.watch(() -> closed || failure() != null, this::stop));
+    Thread.ofPlatform().daemon().name("nccl-followed").start(this::lookAfterwards);
     try {
       if (rank() == 0) {
         board.post(ID, nccl.uniqueId());
@@ -276,14 +277,20 @@ public final class NcclCollectives extends ProcessCollectives<NcclOperation> {
     }
   }
 
-  /** Ends the group when what nobody awaits fails or takes too long: the host may hang in it. */
+  /**
+   * Ends the group when what nobody awaits fails or takes too long: the host may hang in it. Not on
+   * the thread that hears of other ranks, as the driver may hold this one up, too.
+   */
   private void lookAfterwards() {
     try {
       gpu.use();
-      followed.late(System.nanoTime(), 0).ifPresent(this::requireNoError);
-      followed
-          .late(System.nanoTime(), timeout().toNanos())
-          .ifPresent(operation -> fail(timedOut(operation, waited(operation.place()))));
+      while (!closed && failure() == null) {
+        followed.late(System.nanoTime(), 0).ifPresent(this::requireNoError);
+        followed
+            .late(System.nanoTime(), timeout().toNanos())
+            .ifPresent(operation -> fail(timedOut(operation, waited(operation.place()))));
+        LockSupport.parkNanos(LOOK_NANOS);
+      }
     } catch (CollectiveException e) {
       LOG.debug("the group has ended", e); // and whoever calls next is told
     } catch (RuntimeException e) {

@@ -42,15 +42,10 @@ final class NcclNews {
     this.progress = progress;
   }
 
-  /**
-   * Publishes where this rank is, and listens for failures of others, until told to end.
-   *
-   * @param look called each time
-   */
-  void watch(BooleanSupplier ended, Runnable look, Consumer<GroupFailure> failed) {
+  /** Publishes where this rank is, and listens for failures of others, until told to end. */
+  void watch(BooleanSupplier ended, Consumer<GroupFailure> failed) {
     long reached = System.nanoTime();
     while (!ended.getAsBoolean()) {
-      look.run();
       try {
         publish();
         board.failure().ifPresent(note -> failed.accept(failure(note)));

@@ -121,11 +121,17 @@ final class FakeGpus implements Board {
       if (state != NcclResult.SUCCESS.ordinal()) {
         return state;
       }
-      Pending pending = post(collective);
-      CompletableFuture<Void> moves =
-          CompletableFuture.runAsync(pending::await, Executors.newVirtualThreadPerTaskExecutor());
-      streams.merge(on, moves, (before, now) -> CompletableFuture.allOf(before, now));
+      queue(on, () -> post(collective).await());
       return NcclResult.IN_PROGRESS.ordinal();
+    }
+
+    private void queue(long on, Runnable work) {
+      streams.put(on, stream(on).thenRunAsync(work, Executors.newVirtualThreadPerTaskExecutor()));
+    }
+
+    /** Gives the default stream something to do. */
+    void queue(Runnable kernel) {
+      queue(DEFAULT_STREAM, kernel);
     }
 
     private CompletableFuture<Void> stream(long stream) {

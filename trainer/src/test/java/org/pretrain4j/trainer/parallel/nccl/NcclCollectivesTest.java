@@ -19,6 +19,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -286,6 +287,36 @@ class NcclCollectivesTest {
               }
             });
     assertEquals(List.of("3.0", "3.0"), sums);
+  }
+
+  @Test
+  void aCollectiveComesAfterWhatTheDefaultStreamHasAndBeforeWhatFollows() throws Exception {
+    onRanks(
+        new FakeGpus(2),
+        2,
+        Duration.ofSeconds(40),
+        (collectives, fake) -> {
+          try (Arena arena = Arena.ofShared()) {
+            MemorySegment value = arena.allocate(ValueLayout.JAVA_FLOAT);
+            MemorySegment copy = arena.allocate(ValueLayout.JAVA_FLOAT);
+            for (int step = 1; step <= 3; step++) {
+              float mine = step * (1 + collectives.rank());
+              fake.queue(() -> setLate(value, mine));
+              collectives
+                  .allReduce(FlatBuffer.of(value, ElementType.FLOAT32), Reduction.SUM)
+                  .follow();
+              fake.queue(() -> setLate(value, 2 * value.get(ValueLayout.JAVA_FLOAT, 0)));
+              fake.copyFromGpu(value.address(), copy);
+              assertEquals(step * 6f, copy.get(ValueLayout.JAVA_FLOAT, 0));
+            }
+          }
+          return "";
+        });
+  }
+
+  private static void setLate(MemorySegment value, float number) {
+    LockSupport.parkNanos(50_000_000);
+    value.set(ValueLayout.JAVA_FLOAT, 0, number);
   }
 
   @Test

@@ -1,4 +1,4 @@
-package org.pretrain4j.trainer.fused;
+package org.pretrain4j.trainer.device;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

@@ -1,4 +1,4 @@
-package org.pretrain4j.trainer.fused;
+package org.pretrain4j.trainer.device;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -9,12 +9,12 @@ import org.pretrain4j.trainer.cuda.GpuDriver;
 import org.pretrain4j.trainer.model.Timeline;
 
 /** Events in a GPU's default stream, which are used again. */
-final class CudaTimeline implements Timeline {
+public final class CudaTimeline implements Timeline {
   private final GpuDriver gpu;
   private final List<Long> events = new ArrayList<>();
   private final Deque<Long> idle = new ArrayDeque<>();
 
-  CudaTimeline(GpuDriver gpu) {
+  public CudaTimeline(GpuDriver gpu) {
     this.gpu = gpu;
   }
 

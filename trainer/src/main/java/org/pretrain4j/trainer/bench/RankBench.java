@@ -95,7 +95,9 @@ public record RankBench(
           for (int done = 0; done < mine; done++) {
             pass.run(batch, gradients);
           }
-          double waited = gradients.finishStep().seconds();
+          gradients.finishStep();
+          double waited = gradients.takeWaits().seconds();
+          pass.clock().drain();
           double update = optimizer.run();
           optimizer.gather();
           waited += optimizer.takeWaited();

@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 
-/** Adds up where the time of one rank's passes goes. For one thread. */
+/**
+ * Adds up where the time of one rank's passes goes; keeps every lap until it is drained. For one
+ * thread.
+ */
 public final class PhaseClock implements AutoCloseable {
   private record Lap(Phase phase, long from, long to) {}
 

@@ -18,7 +18,7 @@ public interface TrainingPass extends AutoCloseable {
    */
   double takeLoss();
 
-  /** Where the time of the passes goes. */
+  /** Where the time of the passes goes; to be drained after each step. */
   PhaseClock clock();
 
   @Override

@@ -36,6 +36,7 @@ import org.pretrain4j.trainer.sharding.GradientBuffer;
 import org.pretrain4j.trainer.sharding.OptimizerShard;
 import org.pretrain4j.trainer.sharding.ParameterBuffer;
 import org.pretrain4j.trainer.sharding.ShardOperators;
+import org.pretrain4j.trainer.sharding.Standstill;
 
 /**
  * One rank's part of a run: its rows, its passes, its share of the optimizer. Every decision is
@@ -63,7 +64,9 @@ final class RankTrainer implements AutoCloseable {
   private final RowShare share;
   private ReadAhead rows;
   private TrainingListener listener = new TrainingListener() {};
+  private final Standstill forWeights;
   private Pending weightsThere = Pending.COMPLETE;
+  private double stoodStill;
   private long step;
   private double optimizerSeconds;
   private double communicationSeconds;
@@ -100,6 +103,7 @@ final class RankTrainer implements AutoCloseable {
     this.device = device;
     device.use();
     this.timeline = device.timeline();
+    this.forWeights = new Standstill(timeline);
     this.operators = ShardOperators.of(device);
     NDManager manager = device.manager();
     this.layout = ModelLayout.of(config.model());
@@ -143,8 +147,9 @@ final class RankTrainer implements AutoCloseable {
   private void lap(Phase phase) {
     // The head's backward pass is part of its lap, the layers' comes after it.
     enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward");
-    // The embedding has been queued behind the weights of the other ranks, and nothing else yet: on
-    // a GPU that stays behind a rank that never comes, the host must not be held up in the driver.
+    // The fused pass has queued the embedding behind the weights of the other ranks, and nothing
+    // else
+    // yet: on a GPU that waits for a rank that never comes, the driver soon takes no more.
     awaitWeights();
   }
 
@@ -223,22 +228,14 @@ final class RankTrainer implements AutoCloseable {
     awaitWeights();
     double exposedInPasses = recorder.exposedSeconds() - exposedBefore;
     enter("communication");
-    GradientBuffer.Waits waits = gradients.finishStep();
+    gradients.finishStep();
     double exposedSince = recorder.exposedSeconds();
     long substitutes = mine.stream().filter(Row::substitute).count();
-    boolean onGpu = device.gpu().isPresent();
-    StepOutcome outcome =
-        update(
-            bad,
-            targets,
-            substitutes,
-            stopWanted,
-            onGpu ? waits.inPasses() : exposedInPasses,
-            times);
+    StepOutcome outcome = update(bad, targets, substitutes, stopWanted, exposedInPasses, times);
     // On a GPU the host's waits are mostly for this rank's own passes.
     communicationSeconds =
-        onGpu
-            ? waits.seconds() + recorder.exposedSeconds() - exposedSince
+        device.gpu().isPresent()
+            ? stoodStill + recorder.exposedSeconds() - exposedSince
             : recorder.exposedSeconds() - exposedBefore;
     times.communication(communicationSeconds);
     collectorSeconds = garbageCollection.takeSeconds();
@@ -251,7 +248,7 @@ final class RankTrainer implements AutoCloseable {
       long targets,
       long substitutes,
       boolean stopWanted,
-      double waitedInPasses,
+      double exposedInPasses,
       StepTimes times) {
     if (bad.gradient()) {
       shard.injectNan(gradients);
@@ -259,7 +256,10 @@ final class RankTrainer implements AutoCloseable {
     double squares = shard.sumOfSquares(gradients);
     double lossOfPasses = pass.takeLoss();
     // Not before the device has done all of it: nothing waits here.
-    times.passes(pass.clock().drain(), waitedInPasses);
+    Standstill.Waits waits = gradients.takeWaits();
+    stoodStill = waits.seconds() + forWeights.take().seconds();
+    times.passes(
+        pass.clock().drain(), device.gpu().isPresent() ? waits.inPasses() : exposedInPasses);
     double lossSum = bad.loss() ? Double.NaN : lossOfPasses;
     StepExchange all =
         StepExchange.of(
@@ -289,7 +289,7 @@ final class RankTrainer implements AutoCloseable {
       optimizerSeconds = (System.nanoTime() - start) * 1e-9;
       times.optimizer(optimizerSeconds);
       enter("communication");
-      weightsThere.follow();
+      forWeights.follow(weightsThere);
     }
     return new StepOutcome(
         all.loss(),

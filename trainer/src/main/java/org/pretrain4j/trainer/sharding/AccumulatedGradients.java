@@ -18,7 +18,6 @@ final class AccumulatedGradients extends GradientBuffer {
   private final ParameterBuffer sums;
   private final Buckets buckets;
   private final Collectives collectives;
-  private final Standstill standstill;
   private final List<Pending> underWay = new ArrayList<>();
   private int passesLeft;
 
@@ -28,10 +27,9 @@ final class AccumulatedGradients extends GradientBuffer {
       Collectives collectives,
       ShardOperators operators,
       Standstill standstill) {
-    super(manager, operators);
+    super(manager, operators, standstill);
     this.buckets = buckets;
     this.collectives = collectives;
-    this.standstill = standstill;
     this.sums = new ParameterBuffer(manager, buckets, ScalarType.FLOAT32);
   }
 
@@ -62,12 +60,11 @@ final class AccumulatedGradients extends GradientBuffer {
   }
 
   @Override
-  public Waits finishStep() {
-    standstill.passesEnd();
-    underWay.forEach(standstill::follow);
+  public void finishStep() {
+    passesEnd();
+    underWay.forEach(this::follow);
     underWay.getLast().await(); // and so all: they end in their order
     underWay.clear();
-    return standstill.take();
   }
 
   @Override

@@ -10,6 +10,7 @@ import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.parallel.Collectives;
 import org.pretrain4j.trainer.parallel.FlatBuffer;
 import org.pretrain4j.trainer.parallel.GradientSharding;
+import org.pretrain4j.trainer.parallel.Pending;
 
 /**
  * The gradients of one step in float32. They are reduced over all ranks bucket by bucket, as soon
@@ -24,30 +25,20 @@ import org.pretrain4j.trainer.parallel.GradientSharding;
  */
 public abstract sealed class GradientBuffer implements GradientSink
     permits AccumulatedGradients, ShardedGradients {
-  /**
-   * Seconds that the device stood still in a step since the gradients of other ranks were missing.
-   *
-   * @param inPasses while its passes were under way
-   * @param afterwards behind them
-   */
-  public record Waits(double inPasses, double afterwards) {
-    /** Of the whole step. */
-    public double seconds() {
-      return inPasses + afterwards;
-    }
-  }
-
   private final NDManager views;
   private final ShardOperators operators;
+  private final Standstill standstill;
   private final Set<FlatLayout.Entry> begun = new HashSet<>();
 
   /**
    * @param views owns the views of parameters, until they are closed
    * @param operators what adds, on the device of the model
+   * @param standstill of that device
    */
-  GradientBuffer(NDManager views, ShardOperators operators) {
+  GradientBuffer(NDManager views, ShardOperators operators, Standstill standstill) {
     this.views = views;
     this.operators = operators;
+    this.standstill = standstill;
   }
 
   /**
@@ -104,13 +95,28 @@ public abstract sealed class GradientBuffer implements GradientSink
    * Takes part in what the other ranks still reduce, and waits until this rank's chunks hold the
    * sums over all ranks.
    */
-  public abstract Waits finishStep();
+  public abstract void finishStep();
+
+  /** What the last step waited, once; waits until the device has come to the end of it. */
+  public final Standstill.Waits takeWaits() {
+    return standstill.take();
+  }
 
   /** This rank's chunk of a bucket, float32, padding included. */
   abstract FlatBuffer own(Bucket bucket);
 
   /** Where the gradient of a parameter is summed; the caller closes it. */
   abstract Tensor sum(NDManager views, FlatLayout.Entry parameter);
+
+  /** Puts what comes next behind a reduction. */
+  final void follow(Pending reduction) {
+    standstill.follow(reduction);
+  }
+
+  /** The host has queued all passes of the step. */
+  final void passesEnd() {
+    standstill.passesEnd();
+  }
 
   /** Makes the next gradient of every parameter its first. */
   final void forgetSums() {

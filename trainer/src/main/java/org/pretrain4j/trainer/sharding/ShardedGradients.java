@@ -51,7 +51,7 @@ final class ShardedGradients extends GradientBuffer {
     /** Puts what comes next behind all that reads or writes this memory. */
     void settle() {
       for (Reduction reduction : underWay) {
-        standstill.follow(reduction.pending());
+        follow(reduction.pending());
         reduction.then().run();
       }
       if (!underWay.isEmpty()) {
@@ -76,7 +76,6 @@ final class ShardedGradients extends GradientBuffer {
   private final Tensor shard;
   private final Room first;
   private final Deque<Room> others = new ArrayDeque<>();
-  private final Standstill standstill;
   private Pending followed = Pending.COMPLETE;
   private Pending last = Pending.COMPLETE;
   private int pass;
@@ -88,8 +87,7 @@ final class ShardedGradients extends GradientBuffer {
       int mostPasses,
       ShardOperators operators,
       Standstill standstill) {
-    super(manager, operators);
-    this.standstill = standstill;
+    super(manager, operators, standstill);
     this.buckets = buckets;
     this.collectives = collectives;
     this.operators = operators;
@@ -153,8 +151,8 @@ final class ShardedGradients extends GradientBuffer {
   }
 
   @Override
-  public Waits finishStep() {
-    standstill.passesEnd();
+  public void finishStep() {
+    passesEnd();
     for (; pass < mostPasses; pass++) {
       for (Group group : groups.reversed()) {
         Room room = roomOf(group);
@@ -165,7 +163,6 @@ final class ShardedGradients extends GradientBuffer {
     first.settle();
     others.forEach(Room::settle);
     last.await(); // and so all: they end in their order
-    return standstill.take();
   }
 
   @Override

@@ -6,7 +6,20 @@ import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.parallel.Pending;
 
 /** Collectives that the device has to wait for, and how long it stands still for them. */
-final class Standstill {
+public final class Standstill {
+  /**
+   * Seconds that the device stood still, as other ranks were not there yet.
+   *
+   * @param inPasses while the passes of the step were under way
+   * @param afterwards behind them
+   */
+  public record Waits(double inPasses, double afterwards) {
+    /** Of the whole step. */
+    public double seconds() {
+      return inPasses + afterwards;
+    }
+  }
+
   private record Stop(long from, long to) {}
 
   private final Timeline timeline;
@@ -16,12 +29,12 @@ final class Standstill {
   /**
    * @param timeline of the device; not closed here
    */
-  Standstill(Timeline timeline) {
+  public Standstill(Timeline timeline) {
     this.timeline = timeline;
   }
 
   /** Puts what comes next behind the collective. */
-  void follow(Pending pending) {
+  public void follow(Pending pending) {
     long from = timeline.mark();
     pending.follow();
     stops.add(new Stop(from, timeline.mark()));
@@ -33,9 +46,8 @@ final class Standstill {
   }
 
   /** What there was since the last call, once the device has done it all. */
-  GradientBuffer.Waits take() {
-    GradientBuffer.Waits waits =
-        new GradientBuffer.Waits(seconds(0, stopsOfPasses), seconds(stopsOfPasses, stops.size()));
+  public Waits take() {
+    Waits waits = new Waits(seconds(0, stopsOfPasses), seconds(stopsOfPasses, stops.size()));
     for (Stop stop : stops) {
       timeline.forget(stop.from);
       timeline.forget(stop.to);

@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Timeout;
@@ -119,8 +120,14 @@ final class QueuedGradientsTest {
 
     @Override
     public void close() {
-      kernels.shutdownNow();
-      network.shutdownNow();
+      for (ExecutorService queue : List.of(kernels, network)) {
+        queue.shutdownNow();
+        try {
+          queue.awaitTermination(30, TimeUnit.SECONDS); // they write to memory that is freed next
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+        }
+      }
       host.close();
     }
   }

@@ -220,33 +220,31 @@ final class FakeGpus implements Board {
     @Override
     public int allReduce(
         long send, long receive, long count, int type, int op, long communicator, long on) {
-      return start(on, () -> inner.allReduce(buffer(send, count, type), op(op)));
+      FlatBuffer values = buffer(send, count, type);
+      return start(on, () -> inner.allReduce(values, op(op)));
     }
 
     @Override
     public int reduceScatter(
         long send, long receive, long count, int type, int op, long comm, long on) {
-      return start(
-          on,
-          () ->
-              inner.reduceScatter(
-                  buffer(send, count * inner.worldSize(), type), buffer(receive, count, type)));
+      FlatBuffer input = buffer(send, count * inner.worldSize(), type);
+      FlatBuffer output = buffer(receive, count, type);
+      return start(on, () -> inner.reduceScatter(input, output));
     }
 
     @Override
     public int allGather(
         long send, long receive, long count, int type, long communicator, long on) {
-      return start(
-          on,
-          () ->
-              inner.allGather(
-                  buffer(send, count, type), buffer(receive, count * inner.worldSize(), type)));
+      FlatBuffer input = buffer(send, count, type);
+      FlatBuffer output = buffer(receive, count * inner.worldSize(), type);
+      return start(on, () -> inner.allGather(input, output));
     }
 
     @Override
     public int broadcast(
         long send, long receive, long count, int type, int root, long comm, long on) {
-      return start(on, () -> inner.broadcast(buffer(send, count, type), root));
+      FlatBuffer values = buffer(send, count, type);
+      return start(on, () -> inner.broadcast(values, root));
     }
 
     @Override

@@ -344,7 +344,10 @@ class NcclCollectivesTest {
         });
   }
 
-  /** Without its watch thread the host would wait for ever in a copy, which knows no timeout. */
+  /**
+   * Without the thread that looks after it the host would wait for ever in a copy, which knows no
+   * timeout.
+   */
   @Test
   void whatIsFollowedEndsWithTheTimeoutAndNamesWhoDidNotCome() throws Exception {
     List<String> seen =

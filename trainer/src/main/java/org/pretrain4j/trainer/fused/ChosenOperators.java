@@ -7,7 +7,6 @@ import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.FusedOperator;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
-import org.pretrain4j.trainer.model.Timeline;
 
 /** Takes each operator from one of two: the device's own, or the composed ones. */
 final class ChosenOperators implements FusedOperators {
@@ -113,11 +112,6 @@ final class ChosenOperators implements FusedOperators {
   @Override
   public void crossEntropy(Activation logits, int start) {
     crossEntropy.crossEntropy(logits, start);
-  }
-
-  @Override
-  public Timeline timeline() {
-    return fused.timeline();
   }
 
   @Override

@@ -11,7 +11,6 @@ import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
-import org.pretrain4j.trainer.model.Timeline;
 
 /**
  * Chains of libtorch's own operators in float32, on every device that it has; gradients are those
@@ -268,11 +267,6 @@ final class ComposedOperators implements FusedOperators {
           rows(scope, logits, from, to).copyFrom(leaf.gradient());
           Operators.addTo(lossSum, Operators.to(loss, ScalarType.FLOAT64));
         });
-  }
-
-  @Override
-  public Timeline timeline() {
-    return Timeline.host();
   }
 
   @Override

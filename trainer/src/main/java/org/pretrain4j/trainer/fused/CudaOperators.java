@@ -13,13 +13,11 @@ import org.pretrain4j.trainer.cuda.CudaKernels;
 import org.pretrain4j.trainer.cuda.DeviceMatrix;
 import org.pretrain4j.trainer.cuda.GpuDriver;
 import org.pretrain4j.trainer.cuda.KernelLauncher;
-import org.pretrain4j.trainer.device.CudaTimeline;
 import org.pretrain4j.trainer.kernels.RotaryAngles;
 import org.pretrain4j.trainer.libtorch.ScalarType;
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
-import org.pretrain4j.trainer.model.Timeline;
 
 /**
  * On a GPU, by kernels on its default stream, where libtorch's operators are, too: calls follow
@@ -181,11 +179,6 @@ final class CudaOperators implements FusedOperators {
     }
     kernels.crossEntropy(matrix(logits), batch.targets(start), losses.address(), 1);
     arrays.sum(losses.address(), rows, lossSum.address());
-  }
-
-  @Override
-  public Timeline timeline() {
-    return new CudaTimeline(gpu);
   }
 
   @Override

@@ -2,7 +2,6 @@ package org.pretrain4j.trainer.fused;
 
 import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.model.MicroBatch;
-import org.pretrain4j.trainer.model.Timeline;
 
 /**
  * What a device does beside the matrix products of the fused pass. Rows are tokens; arithmetic is
@@ -107,9 +106,6 @@ interface FusedOperators extends AutoCloseable {
 
   /** Sum of the losses since the last call, in nats over the targets that count. */
   double takeLoss();
-
-  /** Where the time of these operators can be measured; closed by who asks. */
-  Timeline timeline();
 
   /** Attention between the tokens of each document. */
   DocumentAttention attention();

@@ -22,6 +22,7 @@ import org.pretrain4j.trainer.model.ModelLayout;
 import org.pretrain4j.trainer.model.ParameterStorage;
 import org.pretrain4j.trainer.model.Phase;
 import org.pretrain4j.trainer.model.PhaseClock;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /**
@@ -88,11 +89,13 @@ public final class FusedPass implements TrainingPass {
         storage,
         checkpointing,
         type,
+        Timeline.host(),
         manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm, tiles));
   }
 
   /**
    * @param parent on the device of the operators
+   * @param timeline of that device; closed with this pass
    * @param operators makes them, with a manager for their memory
    */
   FusedPass(
@@ -101,9 +104,17 @@ public final class FusedPass implements TrainingPass {
       ParameterStorage storage,
       ActivationCheckpointing checkpointing,
       ScalarType type,
+      Timeline timeline,
       Function<NDManager, FusedOperators> operators) {
     this(
-        parent, config, storage, checkpointing, type, operators, Workspace.mostChunkTokens(config));
+        parent,
+        config,
+        storage,
+        checkpointing,
+        type,
+        timeline,
+        operators,
+        Workspace.mostChunkTokens(config));
   }
 
   /**
@@ -115,6 +126,7 @@ public final class FusedPass implements TrainingPass {
       ParameterStorage storage,
       ActivationCheckpointing checkpointing,
       ScalarType type,
+      Timeline timeline,
       Function<NDManager, FusedOperators> operators,
       long mostChunkTokens) {
     this.mostChunkTokens = mostChunkTokens;
@@ -123,7 +135,7 @@ public final class FusedPass implements TrainingPass {
     this.checkpointing = checkpointing;
     this.type = type;
     this.operators = operators.apply(manager);
-    this.clock = new PhaseClock(this.operators.timeline());
+    this.clock = new PhaseClock(timeline);
     Weights weights = new Weights(manager, storage, ModelLayout.of(config));
     FusedLayer.Shared shared =
         new FusedLayer.Shared(

@@ -16,7 +16,6 @@ import org.pretrain4j.trainer.libtorch.Tensor;
 import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
-import org.pretrain4j.trainer.model.Timeline;
 
 /** On the CPU, by vector code; done when a call returns. */
 final class HostOperators implements FusedOperators {
@@ -148,11 +147,6 @@ final class HostOperators implements FusedOperators {
   public void crossEntropy(Activation logits, int start) {
     int[] wanted = Arrays.copyOfRange(targets, start, start + logits.matrix().rows());
     loss += CrossEntropy.forwardBackward(pool, logits.matrix(), wanted, 1, logits.matrix());
-  }
-
-  @Override
-  public Timeline timeline() {
-    return Timeline.host();
   }
 
   @Override

@@ -64,7 +64,8 @@ public final class Passes {
                 type,
                 sequenceLength);
     return switch (kernels) {
-      case FUSED -> new FusedPass(parent, config, storage, checkpointing, type, operators);
+      case FUSED ->
+          new FusedPass(parent, config, storage, checkpointing, type, device.timeline(), operators);
       case COMPOSED ->
           new LayerwisePass(
               parent, config, storage, checkpointing, type, sequenceLength, device.timeline());

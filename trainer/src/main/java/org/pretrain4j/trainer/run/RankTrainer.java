@@ -147,9 +147,8 @@ final class RankTrainer implements AutoCloseable {
   private void lap(Phase phase) {
     // The head's backward pass is part of its lap, the layers' comes after it.
     enter(phase.ordinal() < Phase.HEAD.ordinal() ? "forward" : "backward");
-    // The fused pass has queued the embedding behind the weights of the other ranks, and nothing
-    // else
-    // yet: on a GPU that waits for a rank that never comes, the driver soon takes no more.
+    // The fused pass has queued no more than the embedding behind the weights of the other ranks:
+    // on a GPU that waits for a rank that never comes, the driver soon takes no more.
     awaitWeights();
   }
 

@@ -23,7 +23,6 @@ import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.MicroBatch;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.RecordingSink;
-import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /** The whole pass with single operators switched off, and that it is these that are. */
@@ -118,7 +117,6 @@ final class ChosenOperatorsTest {
       chosen.swiGlu(null, null);
       chosen.swiGluBackward(null, null);
       chosen.crossEntropy(null, 1);
-      chosen.timeline();
       chosen.takeLoss();
       chosen.attention();
       chosen.products();
@@ -162,7 +160,6 @@ final class ChosenOperatorsTest {
             "swiGlu",
             "swiGluBackward",
             "crossEntropy",
-            "timeline",
             "takeLoss",
             "attention",
             "products",
@@ -225,12 +222,6 @@ final class ChosenOperatorsTest {
     @Override
     public void crossEntropy(Activation logits, int start) {
       names.add("crossEntropy");
-    }
-
-    @Override
-    public Timeline timeline() {
-      names.add("timeline");
-      return Timeline.host();
     }
 
     @Override

@@ -9,6 +9,7 @@ import org.pretrain4j.trainer.libtorch.TileGemm;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.ModelConfig;
 import org.pretrain4j.trainer.model.ParameterStorage;
+import org.pretrain4j.trainer.model.Timeline;
 import org.pretrain4j.trainer.model.TrainingPass;
 
 /** The fused pass on the CPU with chunks of the head that are small enough for a test. */
@@ -36,6 +37,7 @@ public final class ChunkedPass {
         storage,
         ActivationCheckpointing.NONE,
         type,
+        Timeline.host(),
         manager -> new HostOperators(manager, config, type, sequenceLength, pool, gemm, tiles),
         chunkTokens);
   }

@@ -15,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.pretrain4j.checkpoints.FlatLayout;
 import org.pretrain4j.trainer.cuda.EmulatedLauncher;
 import org.pretrain4j.trainer.cuda.HostMemoryGpu;
+import org.pretrain4j.trainer.device.CudaTimeline;
 import org.pretrain4j.trainer.kernels.WorkerPool;
 import org.pretrain4j.trainer.libtorch.Managers;
 import org.pretrain4j.trainer.libtorch.ScalarType;
@@ -99,6 +100,7 @@ final class CudaOperatorsTest {
                   storage,
                   checkpointing,
                   type,
+                  new CudaTimeline(gpu),
                   scope -> operators(scope, config, type, gpu, 64))) {
         for (MicroBatch batch : batches) {
           host.run(batch, expected);

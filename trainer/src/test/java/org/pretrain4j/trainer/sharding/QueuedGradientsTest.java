@@ -12,6 +12,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Timeout;
@@ -48,6 +49,7 @@ final class QueuedGradientsTest {
       implements ShardOperators, AutoCloseable {
     private final ExecutorService kernels = Executors.newSingleThreadExecutor();
     private final ExecutorService network = Executors.newSingleThreadExecutor();
+    private final AtomicInteger underWay = new AtomicInteger();
     private final ShardOperators host;
     private final long kernelNanos;
 
@@ -67,12 +69,14 @@ final class QueuedGradientsTest {
 
     @Override
     public Pending reduceScatter(FlatBuffer input, FlatBuffer output) {
+      underWay.incrementAndGet();
       Future<?> before = queue(() -> {});
       Future<?> done =
           network.submit(
               () -> {
                 get(before);
                 super.reduceScatter(input, output).await();
+                underWay.decrementAndGet();
               });
       return new Pending() {
         @Override
@@ -166,6 +170,7 @@ final class QueuedGradientsTest {
                 backward(layout, gradients, device, step, pass);
               }
               gradients.finishStep();
+              assertEquals(0, device.underWay.get(), "the host has gone on without other ranks");
               get(device.queue(() -> {}));
               check(buckets, gradients, engine.rank(), step, passes);
             }

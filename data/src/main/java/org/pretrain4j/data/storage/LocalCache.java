@@ -56,8 +56,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
 
   private final Path folder;
   private final long maxBytes;
-  private final Map<String, Long> sizes = new LinkedHashMap<>(256, 0.75f, true);
-  private long bytes;
+  private final RecentPieces pieces;
   private long sinceInventory;
   private boolean warned;
   private final ConcurrentMap<String, CompletableFuture<byte[]>> coming = new ConcurrentHashMap<>();
@@ -74,6 +73,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
   public LocalCache(Path folder, long maxBytes) {
     this.folder = folder;
     this.maxBytes = maxBytes;
+    this.pieces = new RecentPieces(maxBytes);
     try {
       Files.createDirectories(folder);
       takeInventory(FolderLock.acquire(folder.resolve(LOCK)));
@@ -89,14 +89,15 @@ public final class LocalCache implements Pieces, AutoCloseable {
       sinceInventory = 0;
     }
     try {
-      count();
-      evict();
+      pieces.look();
+      pieces.found(found()).forEach(this::delete);
     } finally {
       lock.close();
     }
   }
 
-  private void count() throws IOException {
+  /** Sizes of the pieces on the disk by their keys, the least recently used first. */
+  private Map<String, Long> found() throws IOException {
     record Found(String key, long size, FileTime time) {}
     List<Found> found = new ArrayList<>();
     try (var files = Files.list(folder)) {
@@ -119,14 +120,9 @@ public final class LocalCache implements Pieces, AutoCloseable {
       }
     }
     found.sort(Comparator.comparing(Found::time));
-    synchronized (this) {
-      sizes.clear();
-      bytes = 0;
-      for (Found file : found) {
-        sizes.put(file.key(), file.size());
-        bytes += file.size();
-      }
-    }
+    Map<String, Long> sizes = new LinkedHashMap<>();
+    found.forEach(file -> sizes.put(file.key(), file.size()));
+    return sizes;
   }
 
   /** A piece, from the disk if it is there, else fetched and kept. */
@@ -188,17 +184,12 @@ public final class LocalCache implements Pieces, AutoCloseable {
 
   @Override
   public void forget(String key) {
-    drop(key);
+    pieces.remove(key);
     delete(key);
   }
 
   private boolean contains(String key) {
-    synchronized (this) {
-      if (sizes.containsKey(key)) {
-        return true;
-      }
-    }
-    return Files.exists(file(key));
+    return pieces.contains(key) || Files.exists(file(key));
   }
 
   private Path file(String key) {
@@ -216,7 +207,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
     try {
       content = Files.readAllBytes(file);
     } catch (NoSuchFileException e) {
-      drop(key);
+      pieces.remove(key);
       return null;
     } catch (IOException e) {
       // The disk failed: fetch it again.
@@ -226,36 +217,33 @@ public final class LocalCache implements Pieces, AutoCloseable {
     try {
       // The order of use, also for the other processes and after a restart.
       Files.setLastModifiedTime(file, FileTime.from(Instant.now()));
-      keep(key, content.length);
+      pieces.used(key, content.length).forEach(this::delete);
     } catch (NoSuchFileException e) {
       // Another process evicted it since it was read.
-      drop(key);
+      pieces.remove(key);
     } catch (IOException e) {
       warn(e);
     }
     return content;
   }
 
-  private synchronized void keep(String key, long size) {
-    Long before = sizes.put(key, size);
-    bytes += size - (before == null ? 0 : before);
-  }
-
-  private synchronized void drop(String key) {
-    Long size = sizes.remove(key);
-    bytes -= size == null ? 0 : size;
-  }
-
   private void write(String key, byte[] content) {
     if (content.length > maxBytes / LARGEST_SHARE) {
       return;
     }
+    Optional<List<String>> tooMany = pieces.reserve(content.length);
+    if (tooMany.isEmpty()) {
+      return;
+    }
+    // First, so that the disk never holds more than the cache may.
+    tooMany.get().forEach(this::delete);
     Path temporary = folder.resolve(key + PIECE + "." + UUID.randomUUID() + ".tmp");
     try {
       Files.write(temporary, content);
       Files.setLastModifiedTime(temporary, FileTime.from(Instant.now()));
       Files.move(temporary, file(key), StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
+      pieces.notWritten(content.length);
       warn(e);
       try {
         Files.deleteIfExists(temporary);
@@ -264,7 +252,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
       }
       return;
     }
-    keep(key, content.length);
+    pieces.written(key, content.length).forEach(this::delete);
     try {
       if (isAhead(content.length)) {
         // While another one looks, nobody waits for it: this one looks after its next piece.
@@ -276,26 +264,11 @@ public final class LocalCache implements Pieces, AutoCloseable {
     } catch (IOException e) {
       warn(e);
     }
-    evict();
   }
 
   private synchronized boolean isAhead(long written) {
     sinceInventory += written;
     return sinceInventory > maxBytes / SHARE_AHEAD;
-  }
-
-  private void evict() {
-    while (true) {
-      String oldest;
-      synchronized (this) {
-        if (bytes <= maxBytes) {
-          return;
-        }
-        oldest = sizes.keySet().iterator().next();
-        bytes -= sizes.remove(oldest);
-      }
-      delete(oldest);
-    }
   }
 
   private void delete(String key) {
@@ -314,8 +287,8 @@ public final class LocalCache implements Pieces, AutoCloseable {
   }
 
   /** Bytes on the disk as this process knows. */
-  public synchronized long bytes() {
-    return bytes;
+  public long bytes() {
+    return pieces.bytes();
   }
 
   /** Pieces found on the disk, as a share of those asked for and not on their way. */

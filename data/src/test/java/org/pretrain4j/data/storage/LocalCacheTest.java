@@ -11,10 +11,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -83,6 +86,34 @@ class LocalCacheTest {
       assertEquals(400, fetches.get(), "the latest pieces stay, whoever fetched them");
       assertTrue(bytesOnDisk() > most * 3 / 4, "no more is removed than must: " + bytesOnDisk());
     }
+  }
+
+  @Test
+  @Timeout(60)
+  void theBoundHoldsAtEveryMomentHoweverManyFetchAtOnce() throws Exception {
+    try (LocalCache cache = new LocalCache(folder, 1000);
+        var readers = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<Long>> most = new ArrayList<>();
+      for (int reader = 0; reader < 8; reader++) {
+        int first = 1000 * reader;
+        most.add(
+            readers.submit(
+                () -> {
+                  long largest = 0;
+                  for (int piece = first; piece < first + 200; piece++) {
+                    int ahead = piece + 1;
+                    cache.prefetch("piece-" + ahead, () -> fetch(ahead));
+                    get(cache, piece);
+                    largest = Math.max(largest, cache.bytes());
+                  }
+                  return largest;
+                }));
+      }
+      for (Future<Long> seen : most) {
+        assertTrue(seen.get() > 0 && seen.get() <= 1000, seen.get() + " bytes");
+      }
+    }
+    assertTrue(bytesOnDisk() <= 1000, bytesOnDisk() + " bytes");
   }
 
   @Test

@@ -46,6 +46,9 @@ public record MemoryPlan(
 
   private static final int FUSED_LEAST_CHUNK_TOKENS = 64;
 
+  /** And half of the logits at most, where there are more tokens than these. */
+  private static final int FUSED_WHOLE_TOKENS = 1024;
+
   /**
    * The formulas, with N parameters, R ranks, b bytes of the compute type (2 for bf16, 4 for fp32),
    * V the vocabulary, all but for the padding of buckets:
@@ -58,7 +61,7 @@ public record MemoryPlan(
    *       fused pass's {@link #scratch}; in the composed pass also what is computed again ({@link
    *       #repeated}), as far as that is more than the logits, which are gone by then
    *   <li>logits, fused: b V times a chunk of the tokens, all chunks alike and at most max(64, 2^27
-   *       / V) long; logits and gradient in one place
+   *       / V) long, of more than 1024 tokens at least two; logits and gradient in one place
    *   <li>logits, composed: min(tokens, 1024) times V times 20: fp32 logits, their log softmax, and
    *       the gradients of both; in bf16 also the logits and their gradient, in fp32 another copy
    *   <li>communication, where parallelism.collectives is tcp or mpi: 4 bytes for each element of
@@ -228,7 +231,8 @@ public record MemoryPlan(
   /** Tokens of a chunk of logits; all chunks have one size. */
   private static long fusedChunk(long vocabulary, long tokens) {
     long most = Math.max(FUSED_LEAST_CHUNK_TOKENS, FUSED_CHUNK_LOGITS / vocabulary);
-    return tokens == 0 ? 0 : Math.ceilDiv(tokens, Math.ceilDiv(tokens, most));
+    long chunks = Math.max(tokens > FUSED_WHOLE_TOKENS ? 2 : 1, Math.ceilDiv(tokens, most));
+    return Math.ceilDiv(tokens, chunks);
   }
 
   /**

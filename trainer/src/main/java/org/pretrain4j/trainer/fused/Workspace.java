@@ -15,6 +15,9 @@ final class Workspace {
 
   private static final long LEAST_CHUNK_TOKENS = 64;
 
+  /** More tokens are cut in two, however few logits they have: never are all of them there. */
+  private static final long MOST_TOKENS_AT_ONCE = 1024;
+
   final List<LayerState> layers;
 
   /** {@code [tokens, hidden]}: what the last layer leaves; then the gradient on its way down. */
@@ -64,9 +67,14 @@ final class Workspace {
     attendedGradient = Activation.allocate(manager, type, tokens, width);
     qkvGradient = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
     finalScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
-    // Chunks of one size, as a product of few rows is slower.
-    long chunk = Math.ceilDiv(tokens, Math.ceilDiv(tokens, mostChunkTokens));
+    long chunk = chunkTokens(tokens, mostChunkTokens);
     logits = Activation.allocate(manager, type, chunk, config.vocabSize());
+  }
+
+  /** Tokens of a chunk, all chunks of one size, as a product of few rows is slower. */
+  private static long chunkTokens(long tokens, long most) {
+    long chunks = Math.ceilDiv(tokens, most);
+    return Math.ceilDiv(tokens, tokens > MOST_TOKENS_AT_ONCE ? Math.max(2, chunks) : chunks);
   }
 
   /** Most tokens whose logits are there at once. */

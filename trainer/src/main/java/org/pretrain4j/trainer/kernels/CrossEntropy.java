@@ -1,9 +1,5 @@
 package org.pretrain4j.trainer.kernels;
 
-import java.util.Arrays;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
-
 /**
  * Cross entropy of rows of logits with its gradient, {@code scale * (softmax(logits) - onehot)},
  * while the row is still in the cache. Arithmetic in float32, sums over the vocabulary in blocks
@@ -49,14 +45,21 @@ public final class CrossEntropy {
         CHUNK_ROWS,
         (from, to, scratch) -> {
           float[] row = scratch.floats(0, Staging.padded(vocab));
+          float[] single = scratch.floats(1, Lanes.COUNT);
           for (int token = (int) from; token < to; token++) {
-            if (targets[token] == MASKED) {
+            int target = targets[token];
+            if (target == MASKED) {
               dLogits.row(token).fill((byte) 0);
-            } else {
-              Staging.read(logits, token, 0, vocab, row);
-              losses[token] = lossAndGradient(row, vocab, targets[token], scale);
-              Staging.write(row, dLogits, token, 0, vocab);
+              continue;
             }
+            float max = LogitRow.read(logits, token, row);
+            double above = (double) row[target] - max;
+            double sum = sumOfExponentials(row, vocab, max);
+            LogitRow.writeScaled(row, (float) (scale / sum), dLogits, token);
+            // StrictMath, as Math is not the same when interpreted.
+            single[0] = (float) ((StrictMath.exp(above) / sum - 1) * scale);
+            Staging.write(single, dLogits, token, target, 1);
+            losses[token] = StrictMath.log(sum) - above;
           }
         });
     double sum = 0;
@@ -66,44 +69,12 @@ public final class CrossEntropy {
     return sum;
   }
 
-  /** Replaces logits by their gradient; StrictMath as Math is not the same when interpreted. */
-  private static double lossAndGradient(float[] row, int vocab, int target, float scale) {
-    Arrays.fill(row, vocab, Staging.padded(vocab), Float.NEGATIVE_INFINITY);
-    float max = max(row, vocab);
-    double above = (double) row[target] - max;
+  /** Leaves the exponentials in the row, whose padding is negative infinity. */
+  private static double sumOfExponentials(float[] row, int vocab, float max) {
     double sum = 0;
     for (int from = 0; from < vocab; from += BLOCK) {
-      sum += exponentials(row, from, Math.min(vocab, from + BLOCK), max);
+      sum += LogitRow.exponentials(row, from, Math.min(vocab, from + BLOCK), max);
     }
-    multiply(row, vocab, (float) (scale / sum));
-    row[target] = (float) ((StrictMath.exp(above) / sum - 1) * scale);
-    return StrictMath.log(sum) - above;
-  }
-
-  /** NaNs are passed over: they reach the loss through the sum. */
-  private static float max(float[] row, int n) {
-    FloatVector max = FloatVector.broadcast(Lanes.FLOATS, Float.NEGATIVE_INFINITY);
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      FloatVector values = Lanes.load(row, i);
-      max = max.blend(values, values.compare(VectorOperators.GT, max));
-    }
-    return max.reduceLanes(VectorOperators.MAX);
-  }
-
-  /** {@code row = e^(row - max)}; returns the sum. */
-  private static float exponentials(float[] row, int from, int to, float max) {
-    FloatVector sum = FloatVector.zero(Lanes.FLOATS);
-    for (int i = from; i < to; i += Lanes.COUNT) {
-      FloatVector e = Exponential.of(Lanes.load(row, i).sub(max));
-      e.intoArray(row, i);
-      sum = sum.add(e);
-    }
-    return Lanes.sum(sum);
-  }
-
-  private static void multiply(float[] row, int n, float factor) {
-    for (int i = 0; i < n; i += Lanes.COUNT) {
-      Lanes.load(row, i).mul(factor).intoArray(row, i);
-    }
+    return sum;
   }
 }

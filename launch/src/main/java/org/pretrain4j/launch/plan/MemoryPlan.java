@@ -3,6 +3,7 @@ package org.pretrain4j.launch.plan;
 import java.util.Comparator;
 import java.util.List;
 import org.pretrain4j.checkpoints.FlatRange;
+import org.pretrain4j.trainer.fused.LogitChunks;
 import org.pretrain4j.trainer.model.ActivationCheckpointing;
 import org.pretrain4j.trainer.model.Kernels;
 import org.pretrain4j.trainer.model.ModelConfig;
@@ -40,14 +41,6 @@ public record MemoryPlan(
   private static final int COMPOSED_CHUNK_TOKENS = 1024;
 
   private static final long COMPOSED_LOGIT_BYTES = 20;
-
-  /** The fused pass has so many logits at a time, but those of 64 tokens at least. */
-  private static final long FUSED_CHUNK_LOGITS = 1L << 27;
-
-  private static final int FUSED_LEAST_CHUNK_TOKENS = 64;
-
-  /** And half of the logits at most, where there are more tokens than these. */
-  private static final int FUSED_WHOLE_TOKENS = 1024;
 
   /**
    * The formulas, with N parameters, R ranks, b bytes of the compute type (2 for bf16, 4 for fp32),
@@ -126,7 +119,7 @@ public record MemoryPlan(
   private static long logits(ModelConfig model, int type, boolean fused, long tokens) {
     long vocabulary = model.vocabSize();
     return fused
-        ? fusedChunk(vocabulary, tokens) * vocabulary * type
+        ? LogitChunks.tokens(vocabulary, tokens) * vocabulary * type
         : Math.min(tokens, COMPOSED_CHUNK_TOKENS) * vocabulary * COMPOSED_LOGIT_BYTES;
   }
 
@@ -226,13 +219,6 @@ public record MemoryPlan(
           case FULL -> layer - type * hidden;
         };
     return model.numHiddenLayers() * (layer - repeated) + repeated + shared;
-  }
-
-  /** Tokens of a chunk of logits; all chunks have one size. */
-  private static long fusedChunk(long vocabulary, long tokens) {
-    long most = Math.max(FUSED_LEAST_CHUNK_TOKENS, FUSED_CHUNK_LOGITS / vocabulary);
-    long chunks = Math.max(tokens > FUSED_WHOLE_TOKENS ? 2 : 1, Math.ceilDiv(tokens, most));
-    return Math.ceilDiv(tokens, chunks);
   }
 
   /**

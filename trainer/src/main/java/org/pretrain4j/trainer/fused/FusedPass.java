@@ -114,7 +114,7 @@ public final class FusedPass implements TrainingPass {
         type,
         timeline,
         operators,
-        Workspace.mostChunkTokens(config));
+        LogitChunks.mostTokens(config.vocabSize()));
   }
 
   /**

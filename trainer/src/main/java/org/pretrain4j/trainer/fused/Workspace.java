@@ -10,14 +10,6 @@ import org.pretrain4j.trainer.model.ModelConfig;
 
 /** All memory of the passes over micro-batches of one number of tokens; allocated once, reused. */
 final class Workspace {
-  /** Elements of a chunk of logits, unless a few rows alone have more. */
-  private static final long LOGITS_ELEMENTS = 1L << 27;
-
-  private static final long LEAST_CHUNK_TOKENS = 64;
-
-  /** More tokens are cut in two, however few logits they have: never are all of them there. */
-  private static final long MOST_TOKENS_AT_ONCE = 1024;
-
   final List<LayerState> layers;
 
   /** {@code [tokens, hidden]}: what the last layer leaves; then the gradient on its way down. */
@@ -67,19 +59,8 @@ final class Workspace {
     attendedGradient = Activation.allocate(manager, type, tokens, width);
     qkvGradient = Activation.allocate(manager, type, tokens, width + 2 * keyWidth);
     finalScale = Tensor.empty(manager, ScalarType.FLOAT32, tokens);
-    long chunk = chunkTokens(tokens, mostChunkTokens);
+    long chunk = LogitChunks.cut(tokens, mostChunkTokens);
     logits = Activation.allocate(manager, type, chunk, config.vocabSize());
-  }
-
-  /** Tokens of a chunk, all chunks of one size, as a product of few rows is slower. */
-  private static long chunkTokens(long tokens, long most) {
-    long chunks = Math.ceilDiv(tokens, most);
-    return Math.ceilDiv(tokens, tokens > MOST_TOKENS_AT_ONCE ? Math.max(2, chunks) : chunks);
-  }
-
-  /** Most tokens whose logits are there at once. */
-  static long mostChunkTokens(ModelConfig config) {
-    return Math.max(LEAST_CHUNK_TOKENS, LOGITS_ELEMENTS / config.vocabSize());
   }
 
   /** States that share the memory of what is computed again; it holds that of the latest layer. */

@@ -51,7 +51,7 @@ class LlamaCppRunTest {
             .redirectError(folder.resolve("errors").toFile())
             .start();
     try {
-      assertTrue(process.waitFor(180, TimeUnit.SECONDS), String.join(" ", command) + " hangs");
+      assertTrue(process.waitFor(600, TimeUnit.SECONDS), String.join(" ", command) + " hangs");
       String errors = Files.readString(folder.resolve("errors"));
       assertEquals(0, process.exitValue(), errors + Files.readString(output));
       return Files.readString(output);

@@ -69,7 +69,14 @@ class TrainingProcessTest {
   @EnabledOnOs({OS.LINUX, OS.MAC})
   void aTerminatedRunSavesItsStepAndSaysSo() throws Exception {
     Process process =
-        Cli.start(folder, "train", TinyRun.CONFIG, "--set", "checkpoints.every_steps=1000");
+        Cli.start(
+            folder,
+            "train",
+            TinyRun.CONFIG,
+            "--set",
+            "checkpoints.every_steps=1000",
+            "--set",
+            "faults=[{kind: slow, step: 4, rank: 0, seconds: 10}]");
     awaitStep(process, 3);
     process.destroy();
     Cli.Result result = Cli.await(folder, process);

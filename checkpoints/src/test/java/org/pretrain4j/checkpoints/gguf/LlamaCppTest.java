@@ -66,7 +66,7 @@ class LlamaCppTest {
             .redirectError(errors.toFile())
             .start();
     try {
-      assertTrue(process.waitFor(180, TimeUnit.SECONDS), String.join(" ", command) + " hangs");
+      assertTrue(process.waitFor(600, TimeUnit.SECONDS), String.join(" ", command) + " hangs");
       assertEquals(0, process.exitValue(), () -> read(errors) + read(output));
       return read(output);
     } finally {

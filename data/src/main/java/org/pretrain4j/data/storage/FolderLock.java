@@ -30,8 +30,7 @@ public final class FolderLock implements AutoCloseable {
   }
 
   static FolderLock acquire(Path file) throws IOException {
-    Semaphore threads =
-        THREADS.computeIfAbsent(file.toAbsolutePath().normalize(), key -> new Semaphore(1));
+    Semaphore threads = threads(file);
     threads.acquireUninterruptibly();
     FileChannel channel = null;
     try {
@@ -47,10 +46,15 @@ public final class FolderLock implements AutoCloseable {
     }
   }
 
+  /** Of the file, by whatever name its folder is reached. */
+  private static Semaphore threads(Path file) throws IOException {
+    Path folder = file.toAbsolutePath().getParent().toRealPath();
+    return THREADS.computeIfAbsent(folder.resolve(file.getFileName()), key -> new Semaphore(1));
+  }
+
   /** The lock, unless another process or thread holds it. */
   static Optional<FolderLock> tryAcquire(Path file) throws IOException {
-    Semaphore threads =
-        THREADS.computeIfAbsent(file.toAbsolutePath().normalize(), key -> new Semaphore(1));
+    Semaphore threads = threads(file);
     if (!threads.tryAcquire()) {
       return Optional.empty();
     }

@@ -1,6 +1,7 @@
 package org.pretrain4j.data.storage;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -23,6 +24,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.pretrain4j.configuration.StorageException;
@@ -33,8 +35,9 @@ import org.pretrain4j.configuration.StorageException;
  * for the network. The content outlives the process: a restarted run finds it warm.
  *
  * <p>Processes of a machine may share a folder: what one has fetched the others find, and the bound
- * holds for all of them together, but for a thirty-second of it that each may be ahead before it
- * looks at the folder again.
+ * holds for all of them together, but for a thirty-second of it and a piece that each may be ahead
+ * before it looks at the folder again. A piece is not kept where others that are being written need
+ * the room.
  *
  * <p>Only the cache's own files count and are deleted: those that end with {@code .piece}, and
  * unfinished ones with {@code .piece.<uuid>.tmp}.
@@ -101,7 +104,7 @@ public final class LocalCache implements Pieces, AutoCloseable {
     record Found(String key, long size, FileTime time) {}
     List<Found> found = new ArrayList<>();
     try (var files = Files.list(folder)) {
-      for (Path file : files.toList()) {
+      for (Path file : listed(files)) {
         String name = file.getFileName().toString();
         try {
           if (UNFINISHED.matcher(name).matches()) {
@@ -123,6 +126,15 @@ public final class LocalCache implements Pieces, AutoCloseable {
     Map<String, Long> sizes = new LinkedHashMap<>();
     found.forEach(file -> sizes.put(file.key(), file.size()));
     return sizes;
+  }
+
+  private static List<Path> listed(Stream<Path> files) throws IOException {
+    try {
+      return files.toList();
+    } catch (UncheckedIOException e) {
+      // A disk that fails, which reading goes on without.
+      throw e.getCause();
+    }
   }
 
   /** A piece, from the disk if it is there, else fetched and kept. */
@@ -235,15 +247,16 @@ public final class LocalCache implements Pieces, AutoCloseable {
     if (tooMany.isEmpty()) {
       return;
     }
-    // First, so that the disk never holds more than the cache may.
+    // Before there is more, not after it.
     tooMany.get().forEach(this::delete);
     Path temporary = folder.resolve(key + PIECE + "." + UUID.randomUUID() + ".tmp");
+    boolean written = false;
     try {
       Files.write(temporary, content);
       Files.setLastModifiedTime(temporary, FileTime.from(Instant.now()));
       Files.move(temporary, file(key), StandardCopyOption.ATOMIC_MOVE);
+      written = true;
     } catch (IOException e) {
-      pieces.notWritten(content.length);
       warn(e);
       try {
         Files.deleteIfExists(temporary);
@@ -251,6 +264,10 @@ public final class LocalCache implements Pieces, AutoCloseable {
         e.addSuppressed(again);
       }
       return;
+    } finally {
+      if (!written) {
+        pieces.notWritten(content.length);
+      }
     }
     pieces.written(key, content.length).forEach(this::delete);
     try {

@@ -8,8 +8,8 @@ import java.util.Optional;
 
 /**
  * Which pieces a cache holds, the least recently used first, never more than its bytes together
- * with those that have room and are still being written. What is pushed out counts no longer at
- * once; whoever is told of it deletes it. Thread-safe.
+ * with those that have room and are still being written. What is pushed out counts no longer,
+ * though it is on the disk until whoever is told of it has deleted it. Thread-safe.
  */
 final class RecentPieces {
   private final long maxBytes;

@@ -245,7 +245,7 @@ class ReadPolicyTest {
       readAll(cached(policy));
       List<Path> pieces;
       try (var files = Files.list(kept)) {
-        pieces = files.filter(file -> !file.endsWith(".lock")).toList();
+        pieces = files.filter(file -> file.toString().endsWith(".piece")).toList();
       }
       assertTrue(pieces.size() > 10, pieces.toString());
       for (Path piece : pieces) {

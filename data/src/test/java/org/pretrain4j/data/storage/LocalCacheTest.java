@@ -90,7 +90,7 @@ class LocalCacheTest {
 
   @Test
   @Timeout(60)
-  void theBoundHoldsAtEveryMomentHoweverManyFetchAtOnce() throws Exception {
+  void whatItCountsIsWithinTheBoundAtEveryMomentHoweverManyFetchAtOnce() throws Exception {
     try (LocalCache cache = new LocalCache(folder, 1000);
         var readers = Executors.newVirtualThreadPerTaskExecutor()) {
       List<Future<Long>> most = new ArrayList<>();

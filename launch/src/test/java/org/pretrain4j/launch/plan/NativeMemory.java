@@ -62,13 +62,17 @@ final class NativeMemory implements AutoCloseable {
 
   private void watch() {
     while (!closed) {
-      peak = Math.max(peak, bytes());
+      raisePeak();
       LockSupport.parkNanos(INTERVAL_NANOS);
     }
   }
 
+  private synchronized void raisePeak() {
+    peak = Math.max(peak, bytes());
+  }
+
   /** The most since the last call. */
-  long takePeak() {
+  synchronized long takePeak() {
     long most = peak;
     peak = bytes();
     return most;

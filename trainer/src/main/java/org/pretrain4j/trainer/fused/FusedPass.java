@@ -118,7 +118,7 @@ public final class FusedPass implements TrainingPass {
   }
 
   /**
-   * @param mostChunkTokens tokens whose logits are there at once
+   * @param mostChunkTokens most tokens whose logits are there at once
    */
   FusedPass(
       NDManager parent,

@@ -1,8 +1,8 @@
 package org.pretrain4j.trainer.fused;
 
 /**
- * How the fused head cuts the tokens of a micro-batch, so that its logits are never there as a
- * whole.
+ * How the fused head cuts the tokens of a micro-batch, so that of more than 1,024 tokens the logits
+ * are never there as a whole.
  */
 public final class LogitChunks {
   /** Of a chunk, unless a few rows alone have more. */
@@ -20,7 +20,10 @@ public final class LogitChunks {
     return Math.max(LEAST_TOKENS, MOST_LOGITS / vocabulary);
   }
 
-  /** Tokens of a chunk for a most of them; all of one size, as a product of few rows is slower. */
+  /**
+   * Tokens of a chunk for a most of them; all but the last have as many, and that nearly so, as a
+   * product of few rows is slower.
+   */
   static long cut(long tokens, long most) {
     long chunks = Math.max(tokens > MOST_TOKENS_AT_ONCE ? 2 : 1, Math.ceilDiv(tokens, most));
     return Math.ceilDiv(tokens, chunks);

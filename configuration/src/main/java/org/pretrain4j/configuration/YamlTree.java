@@ -2,6 +2,7 @@ package org.pretrain4j.configuration;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
 import java.io.IOException;
@@ -18,7 +19,15 @@ import org.yaml.snakeyaml.error.MarkedYAMLException;
  * allowed: one document, no aliases or tags, and no key twice.
  */
 final class YamlTree {
-  private static final YAMLFactory FACTORY = new YAMLFactory();
+  /** Far more than any configuration nests, and far less than the smallest stack takes. */
+  private static final int MOST_LEVELS = 100;
+
+  private static final YAMLFactory FACTORY =
+      YAMLFactory.builder()
+          .enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL)
+          .streamReadConstraints(
+              StreamReadConstraints.builder().maxNestingDepth(MOST_LEVELS).build())
+          .build();
 
   private final String source;
   private final boolean hasLines;

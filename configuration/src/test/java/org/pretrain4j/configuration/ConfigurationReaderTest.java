@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -387,9 +388,11 @@ class ConfigurationReaderTest {
   }
 
   @Test
-  void aTextNestedWithoutEndIsRefusedInOneLine() {
+  void aTextNestedWithoutEndIsRefusedInOneLineWhateverTheStack() throws Exception {
     for (String text : List.of("[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000))) {
-      String error = errorOf("parts: " + text);
+      FutureTask<String> reader = new FutureTask<>(() -> errorOf("parts: " + text));
+      new Thread(null, reader, "a small stack", 256 << 10).start();
+      String error = reader.get();
       assertEquals(true, error.startsWith("run.yaml:1: is not valid YAML: "), error);
       assertEquals(1, error.lines().count());
     }
